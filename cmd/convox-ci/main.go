@@ -1,0 +1,24 @@
+// Command convox-ci builds and deploys apps to Convox Racks from any CI.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/convox-ci/convox-ci/internal/app"
+)
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2) // a second one ends the process at once
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		first := app.Signal((<-signals).(syscall.Signal))
+		cancel(first)
+		<-signals
+		os.Exit(first.Status())
+	}()
+	os.Exit(app.Main(ctx, os.Args[1:], os.Environ(), app.Streams{Out: os.Stdout, Err: os.Stderr}))
+}

@@ -1,0 +1,100 @@
+// Package app is one run of the binary: from the environment to a verb, its
+// outputs and an exit status. It is the only place that wires the others.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/convox-ci/convox-ci/internal/ci"
+	"github.com/convox-ci/convox-ci/internal/options"
+)
+
+// Streams are the process's. What a run says goes to Out, as CI systems read the
+// two at once and mix them; Err gets only what Out could not take.
+type Streams struct{ Out, Err io.Writer }
+
+// Signal is the cause of a run's end by a signal.
+type Signal syscall.Signal
+
+func (s Signal) Error() string { return "cancelled by signal: " + syscall.Signal(s).String() }
+
+// Status is the exit status that shells expect.
+func (s Signal) Status() int { return 128 + int(s) }
+
+// process is what the verbs share of this run of the binary.
+type process struct {
+	environ []string
+	run     ci.Run
+	console *ci.Console
+	out     io.Writer // for results that a program may read
+}
+
+// Main runs the binary with arguments and environment, in the form of
+// [os.Args] and [os.Environ], and returns the exit status.
+func Main(ctx context.Context, args, environ []string, s Streams) int {
+	logrus.SetOutput(io.Discard) // where the registry and BuildKit write their own logs
+	run := ci.Detect(environ)
+	p := &process{environ: environ, run: run, console: ci.Open(run, environ, s.Out)}
+	p.out = p.console
+	err := p.execute(ctx, args)
+	status := p.report(err)
+	if err := p.console.Close(); err != nil {
+		fmt.Fprintln(s.Err, "convox-ci:", err)
+	}
+	return status
+}
+
+// execute runs the command that args name. Without any, as in a container of
+// a CI system, the input action does.
+func (p *process) execute(ctx context.Context, args []string) error {
+	root := p.commands()
+	if len(args) == 0 {
+		action, err := p.action()
+		if err != nil {
+			return err
+		}
+		args = action
+	}
+	root.SetArgs(args)
+	return root.ExecuteContext(ctx)
+}
+
+// actionInput is the one input that is not a verb's own.
+type actionInput struct {
+	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote"`
+}
+
+// action turns the input action into arguments. On GitHub it defaults to
+// build: forgetting an input must never deploy.
+func (p *process) action() ([]string, error) {
+	var in actionInput
+	if err := options.Parse(&in, ci.Inputs(p.environ, []string{"action"})); err != nil {
+		return nil, err
+	}
+	if in.Action == "" && p.run.System == ci.GitHub {
+		in.Action = "build"
+	}
+	return strings.Fields(in.Action), nil
+}
+
+// lookup reads one variable of the environment.
+func (p *process) lookup(name string) (string, bool) {
+	for _, e := range p.environ {
+		if key, value, ok := strings.Cut(e, "="); ok && key == name {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// variable is lookup for those who take an unset variable for an empty one.
+func (p *process) variable(name string) string {
+	value, _ := p.lookup(name)
+	return value
+}

@@ -1,0 +1,135 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
+)
+
+// engine is the builder of the embedded rack: the first that can be had of a
+// BuildKit daemon that BUILDKIT_HOST names, the BuildKit inside Docker, and one
+// inside this process. It is looked for when the first build needs it, so that
+// a rack that only answers questions needs none.
+type engine struct {
+	root     string            // of the embedded one
+	mirrors  map[string]string // likewise
+	variable func(name string) string
+
+	mu      sync.Mutex
+	builder image.Builder
+	closers []func() error
+}
+
+// Build implements [image.Builder].
+func (e *engine) Build(ctx context.Context, s image.Spec, log io.Writer) error {
+	b, err := e.get(ctx)
+	if err != nil {
+		return err
+	}
+	return b.Build(ctx, s, log)
+}
+
+// Close ends what was started.
+func (e *engine) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var errs []error
+	for i := range e.closers {
+		errs = append(errs, e.closers[len(e.closers)-1-i]())
+	}
+	e.builder, e.closers = nil, nil
+	return errors.Join(errs...)
+}
+
+func (e *engine) get(ctx context.Context) (image.Builder, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.builder != nil {
+		return e.builder, nil
+	}
+	var err error
+	e.builder, err = e.find(ctx)
+	return e.builder, err
+}
+
+// find tries the ways in turn. An address that was given is the only one: the
+// one who set it does not want another daemon's cache.
+func (e *engine) find(ctx context.Context) (image.Builder, error) {
+	if address := e.variable("BUILDKIT_HOST"); address != "" {
+		c, err := buildkit.Dial(ctx, address)
+		if err != nil {
+			return nil, fmt.Errorf("BuildKit at BUILDKIT_HOST (%s): %w", address, err)
+		}
+		b := buildkit.New(c)
+		e.closers = append(e.closers, b.Close)
+		return b, nil
+	}
+	docker, dockerErr := e.findDocker(ctx)
+	if dockerErr == nil {
+		e.closers = append(e.closers, docker.Close)
+		return docker, nil
+	}
+	b, err := e.startEmbedded(ctx)
+	if errors.Is(err, embedded.ErrUnsupported) {
+		return nil, fmt.Errorf("no engine to build with; give one of three:\n"+
+			"  a BuildKit daemon: set BUILDKIT_HOST to its address, for example unix:///run/buildkit/buildkitd.sock\n"+
+			"  Docker: start it, or set DOCKER_HOST (%w)\n"+
+			"  the BuildKit in convox-ci: run as root on Linux with runc installed (%w)", dockerErr, err)
+	}
+	return b, err
+}
+
+func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
+	address := e.variable("DOCKER_HOST")
+	if address == "" {
+		address = buildkit.DefaultDocker
+	}
+	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
+		if _, err := os.Stat(socket); err != nil {
+			return nil, fmt.Errorf("there is no %s", socket)
+		}
+	}
+	return buildkit.DialDocker(ctx, address)
+}
+
+func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
+	// The daemon outlives the build that needs it first.
+	ctx = context.WithoutCancel(ctx)
+	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors})
+	if err != nil {
+		return nil, err
+	}
+	e.closers = append(e.closers, d.Close)
+	c, err := buildkit.Ready(ctx, embedded.Address, d.Dialer())
+	if err != nil {
+		return nil, err
+	}
+	b := buildkit.New(c)
+	e.closers = append(e.closers, b.Close)
+	return b, nil
+}
+
+// ownKeychain knows the password of the embedded registry, and nothing else.
+type ownKeychain struct{ host, password string }
+
+func keychain(host, password string) authn.Keychain {
+	return authn.NewMultiKeychain(ownKeychain{host, password}, authn.DefaultKeychain)
+}
+
+// Resolve implements [authn.Keychain].
+func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if r.RegistryStr() != k.host {
+		return authn.Anonymous, nil
+	}
+	return &authn.Basic{Username: "convox", Password: k.password}, nil
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/convox-ci/convox-ci/internal/ci"
+	"github.com/convox-ci/convox-ci/internal/manifest"
+	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/rackd/disk"
+	"github.com/convox-ci/convox-ci/internal/workflow"
+)
+
+// Exit statuses. CI systems can be told to treat some of them differently.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // a build, a release or a command failed
+	exitInputs      = 2 // an input or the manifest is wrong, or names what does not exist
+	exitAuth        = 3 // the key was not accepted
+	exitTimeout     = 4
+	exitUnavailable = 5 // the rack or the network, after retries
+)
+
+// report says what went wrong and returns the exit status.
+func (p *process) report(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	status, hint := explain(err)
+	var inputs *options.Error
+	var at *workflow.ManifestError
+	var failed *workflow.BuildFailedError
+	switch {
+	case errors.As(err, &inputs):
+		for _, problem := range inputs.Problems {
+			p.console.Annotate(ci.LevelError, "", 0, problem.String())
+		}
+	case errors.As(err, &at):
+		p.console.Annotate(ci.LevelError, filepath.ToSlash(at.File), at.Fault.Line, at.Fault.Error())
+	case errors.As(err, &failed) && failed.Tail != "":
+		p.console.Annotate(ci.LevelError, "", 0, err.Error()+"\n"+failed.Tail)
+	default:
+		p.console.Annotate(ci.LevelError, "", 0, err.Error())
+	}
+	if hint != "" {
+		fmt.Fprintln(p.console, hint)
+	}
+	return status
+}
+
+// explain is the only place that knows what a person should do about an error.
+func explain(err error) (status int, hint string) {
+	var (
+		signal  Signal
+		inputs  *options.Error
+		text    *manifest.Error
+		failed  *workflow.BuildFailedError
+		notLive *workflow.NotLiveError
+		cert    *tls.CertificateVerificationError
+		busy    *disk.BusyError
+	)
+	switch {
+	case errors.As(err, &signal):
+		return signal.Status(), "What the rack has begun goes on there: see builds and releases of the app."
+	case errors.As(err, &inputs):
+		return exitInputs, ""
+	case errors.As(err, &text):
+		return exitInputs, ""
+	case errors.As(err, &notLive) && notLive.Verdict == rack.TimedOut, errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout, "The input timeout is the limit for everything together; the rack goes on without us."
+	case errors.As(err, &failed), errors.As(err, &notLive):
+		return exitFailed, ""
+	case errors.As(err, &busy):
+		return exitInputs, "Ask that rack by its RACK_URL, end the process, or choose other data with the input data."
+	case errors.As(err, &cert):
+		return exitUnavailable, "If the rack has a certificate of its own, hand it over with the input ca-file."
+	case errors.Is(err, rack.ErrUnauthorized):
+		return exitAuth, "Is the password the deploy key of this rack's organization, and the rack-url this rack's?"
+	case errors.Is(err, rack.ErrNotFound):
+		return exitInputs, ""
+	case errors.Is(err, rack.ErrUnavailable):
+		return exitUnavailable, "The rack was not reached or did not answer."
+	}
+	return exitFailed, ""
+}

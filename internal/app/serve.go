@@ -1,0 +1,63 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/convox-ci/convox-ci/internal/options"
+)
+
+// ServeInputs are the inputs of rack serve.
+type ServeInputs struct {
+	Listen   string         `env:"listen" envDefault:"127.0.0.1:5080" usage:"address of the API"`
+	Registry string         `env:"registry-listen" usage:"address of the registry (default: 127.0.0.1:5017, or any free port if that is taken)"`
+	Data     options.Path   `env:"data" usage:"directory of everything the rack keeps (default: below the user's state directory)"`
+	Password options.Secret `env:"password" usage:"password that clients must give"`
+	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
+}
+
+// Check refuses to open a rack without a password to a network: whoever can
+// reach it can run programs as the user who started it.
+func (in *ServeInputs) Check(func(string) (string, bool)) error {
+	host, _, err := net.SplitHostPort(in.Listen)
+	if err != nil {
+		return &options.Error{Problems: []options.Problem{{Input: "listen", Value: in.Listen,
+			Message: "is not an address", Accepted: []string{"127.0.0.1:5080", "HOST:PORT"}}}}
+	}
+	if ip := net.ParseIP(host); in.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return &options.Error{Problems: []options.Problem{{Input: "password",
+			Message: "is required to listen on " + in.Listen, Accepted: []string{"a password; or a loopback address for listen"}}}}
+	}
+	return nil
+}
+
+// serve is a rack until ctx ends.
+func (p *process) serve(ctx context.Context, in ServeInputs) error {
+	data, err := p.dataDir(string(in.Data))
+	if err != nil {
+		return err
+	}
+	r, err := p.startRack(ctx, rackOptions{
+		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(),
+		owner: fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
+	})
+	if err != nil {
+		return err
+	}
+	user := ""
+	if in.Password != "" {
+		user = "convox:PASSWORD@"
+	}
+	fmt.Fprintf(p.console, "Data:     %s\nRegistry: %s\nRack:     RACK_URL=http://%s%s\nReady\n", data, r.registry, user, r.address)
+	<-ctx.Done()
+	fmt.Fprintln(p.console, "Stopping")
+	err = r.close()
+	var signal Signal
+	if errors.As(context.Cause(ctx), &signal) { // the way to end a server is no fault
+		return err
+	}
+	return errors.Join(context.Cause(ctx), err)
+}

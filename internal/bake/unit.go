@@ -1,0 +1,100 @@
+package bake
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/manifest"
+)
+
+// unit is what is built or pulled once, for one service or for several that
+// ask for the same.
+type unit struct {
+	hash     string
+	build    manifest.Build
+	image    string // pulled if not "", and then nothing is built
+	services []string
+	layout   string
+}
+
+// source is the name by which a Rack's log calls the unit's image.
+func (u *unit) source() string {
+	if u.image != "" {
+		return u.image
+	}
+	return u.hash
+}
+
+// units groups the services, in the order of each unit's first service.
+func (o Order) units() []*unit {
+	var units []*unit
+	known := map[string]*unit{}
+	for _, s := range o.Manifest.Services {
+		build := s.Build
+		if build.Path != "" {
+			build.Path = path.Clean(build.Path)
+		}
+		hash := unitHash(o.Build, build, s.Image)
+		u := known[hash]
+		if u == nil {
+			u = &unit{hash: hash, build: build, image: s.Image}
+			known[hash] = u
+			units = append(units, u)
+		}
+		u.services = append(u.services, s.Name)
+	}
+	return units
+}
+
+// unitHash is the name of a unit, the same as a v2 Rack gives it. It holds the
+// build's id, so it says nothing across builds.
+func unitHash(id string, b manifest.Build, image string) string {
+	text := fmt.Sprintf("key=%q build[path=%q, manifest=%q, args=%v] image=%q", id, b.Path, b.Manifest, b.Args, image)
+	sum := sha1.Sum([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// spec prepares the build of a unit: its paths are checked to stay within the
+// source, and its Dockerfile is read for the rules about ARG and FROM lines.
+func (o Order) spec(u *unit) (image.Spec, error) {
+	dockerfile := path.Join(u.build.Path, u.build.Manifest)
+	for _, p := range []string{u.build.Path, dockerfile} {
+		if !filepath.IsLocal(filepath.FromSlash(p)) {
+			return image.Spec{}, fmt.Errorf("build path %s leads out of the source", p)
+		}
+	}
+	root, err := os.OpenRoot(o.Source)
+	if err != nil {
+		return image.Spec{}, err
+	}
+	defer root.Close()
+	if info, err := root.Stat(u.build.Path); err != nil || !info.IsDir() {
+		return image.Spec{}, fmt.Errorf("build path %s is not a directory of the source", u.build.Path)
+	}
+	text, err := root.ReadFile(dockerfile)
+	if err != nil {
+		return image.Spec{}, fmt.Errorf("there is no %s in the source: %w", dockerfile, err)
+	}
+	s := image.Spec{
+		Context:    filepath.Join(o.Source, filepath.FromSlash(u.build.Path)),
+		Dockerfile: filepath.Join(o.Source, filepath.FromSlash(dockerfile)),
+		Args:       BuildArgs(string(text), o.Env),
+		NoCache:    o.NoCache,
+		Layout:     u.layout,
+	}
+	if o.Development {
+		s.Target = developmentStage(string(text))
+	}
+	return s, nil
+}
+
+// lines gives the physical lines of a Dockerfile, without their ends.
+func lines(text string) []string {
+	return strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
+}

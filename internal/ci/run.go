@@ -1,0 +1,49 @@
+package ci
+
+import (
+	"strings"
+)
+
+// Run is what the CI system said when the step began. It is plain data, read
+// once; a field is empty when the system did not say.
+type Run struct {
+	System  string // GitHub, CircleCI or Plain
+	Commit  string // full commit id of what is built; for a pull request its head, not the test merge
+	Subject string // first line of the commit's message, or a pull request's title
+	Link    string // URL of this run, for a person
+	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
+	Debug   bool   // someone asked for step debug logging
+}
+
+// Detect reads what the CI system said from environ, in the form of
+// [os.Environ], and on GitHub from the event file it names. It never fails:
+// what cannot be read stays empty.
+func Detect(environ []string) Run {
+	env := parseEnviron(environ)
+	switch {
+	case env["GITHUB_ACTIONS"] == "true":
+		return githubRun(env)
+	case env["CIRCLECI"] == "true":
+		return circleciRun(env)
+	}
+	return Run{System: Plain}
+}
+
+// parseEnviron turns NAME=value strings into a map. As in getenv(3), the first
+// of two equal names counts.
+func parseEnviron(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, e := range environ {
+		name, value, ok := strings.Cut(e, "=")
+		if _, dup := env[name]; ok && !dup {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// firstLine returns the first line of text without surrounding blanks.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,109 @@
+// Package buildkit builds images with a BuildKit daemon, wherever it runs.
+package buildkit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/tonistiigi/fsutil"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+)
+
+// Builder builds with one daemon.
+type Builder struct{ client *client.Client }
+
+var _ image.Builder = (*Builder)(nil)
+
+// New makes a builder of a client that is connected to a daemon. The daemon
+// must be able to hand over OCI images, as all but Docker's own can.
+func New(c *client.Client) *Builder { return &Builder{client: c} }
+
+// Close ends the connection to the daemon.
+func (b *Builder) Close() error { return b.client.Close() }
+
+// Build solves the Dockerfile of a spec and has the image written to its
+// layout. Provenance is left out: Racks push plain images for one platform.
+func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error {
+	opt, err := solveOptions(s)
+	if err != nil {
+		return err
+	}
+	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
+	_, err = solve(ctx, b.client, opt, log)
+	return err
+}
+
+// solveOptions is what all daemons are told of a spec.
+func solveOptions(s image.Spec) (client.SolveOpt, error) {
+	source, err := fsutil.NewFS(s.Context)
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	dockerfiles, err := fsutil.NewFS(filepath.Dir(s.Dockerfile))
+	if err != nil {
+		return client.SolveOpt{}, err
+	}
+	attrs := map[string]string{"filename": filepath.Base(s.Dockerfile)}
+	if s.Target != "" {
+		attrs["target"] = s.Target
+	}
+	if s.NoCache {
+		attrs["no-cache"] = ""
+	}
+	for _, arg := range s.Args {
+		name, value, _ := strings.Cut(arg, "=")
+		attrs["build-arg:"+name] = value
+	}
+	return client.SolveOpt{
+		Frontend:      "dockerfile.v0",
+		FrontendAttrs: attrs,
+		LocalMounts:   map[string]fsutil.FS{"context": source, "dockerfile": dockerfiles},
+	}, nil
+}
+
+// solve runs a build and prints its progress as plain lines while it runs.
+func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Writer) (*client.SolveResponse, error) {
+	display, err := progressui.NewDisplay(log, progressui.PlainMode)
+	if err != nil {
+		return nil, err
+	}
+	var res *client.SolveResponse
+	status := make(chan *client.SolveStatus)
+	g, solving := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		res, err = c.Solve(solving, nil, opt, status) // it closes status
+		return err
+	})
+	g.Go(func() error {
+		// Not with the group's context: the last lines say why the build failed.
+		_, err := display.UpdateFrom(context.WithoutCancel(ctx), status)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, plain(err)
+	}
+	return res, nil
+}
+
+// plain takes the words of gRPC and of the solver's wrapping off an error.
+func plain(err error) error {
+	text := err.Error()
+	for _, prefix := range []string{"failed to solve: ", "rpc error: code = Unknown desc = "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	if text == err.Error() {
+		return err
+	}
+	return fmt.Errorf("%w", errors.New(text))
+}

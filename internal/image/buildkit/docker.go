@@ -1,0 +1,186 @@
+package buildkit
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/moby/buildkit/client"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+)
+
+// DefaultDocker is where Docker's engine listens unless DOCKER_HOST says otherwise.
+const DefaultDocker = "unix:///var/run/docker.sock"
+
+// Docker builds with the BuildKit inside Docker's engine, over the engine's own
+// socket: neither the docker command nor a daemon of BuildKit is needed.
+type Docker struct {
+	client *client.Client
+	engine engine
+}
+
+var _ image.Builder = (*Docker)(nil)
+
+// DialDocker connects to an engine by its address, unix:///PATH or
+// tcp://HOST:PORT without TLS, and returns once its BuildKit has answered.
+func DialDocker(ctx context.Context, address string) (*Docker, error) {
+	e, err := newEngine(address)
+	if err != nil {
+		return nil, err
+	}
+	c, err := Ready(ctx, "passthrough:///docker",
+		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return e.hijack(ctx, "/grpc", nil)
+		}),
+		client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
+			return e.hijack(ctx, "/session", http.Header(meta))
+		}))
+	if err != nil {
+		return nil, err
+	}
+	return &Docker{client: c, engine: e}, nil
+}
+
+// Close ends the connection to the engine.
+func (d *Docker) Close() error { return d.client.Close() }
+
+// Build builds into the engine's own store under a name of its own, the only
+// way that every engine has, and takes the image out of there.
+func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
+	opt, err := solveOptions(s)
+	if err != nil {
+		return err
+	}
+	name := "convox-ci/build:" + filepath.Base(s.Layout)
+	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
+	if _, err := solve(ctx, d.client, opt, log); err != nil {
+		return err
+	}
+	defer d.engine.do(context.WithoutCancel(ctx), http.MethodDelete, "/images/"+name, nil)
+	return d.save(ctx, name, s.Layout)
+}
+
+// save writes an image of the engine to an OCI layout.
+func (d *Docker) save(ctx context.Context, name, dir string) error {
+	archive := dir + ".tar"
+	defer os.Remove(archive)
+	err := d.engine.do(ctx, http.MethodGet, "/images/"+name+"/get", func(body io.Reader) error {
+		f, err := os.Create(archive)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := io.Copy(f, body); err != nil {
+			return err
+		}
+		return f.Close()
+	})
+	if err != nil {
+		return err
+	}
+	img, err := tarball.ImageFromPath(archive, nil)
+	if err != nil {
+		return err
+	}
+	p, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	return p.AppendImage(img)
+}
+
+// engine is the little of Docker's HTTP API that a build needs.
+// https://docs.docker.com/reference/api/engine/
+type engine struct{ network, address string }
+
+func newEngine(raw string) (engine, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "unix" && u.Scheme != "tcp" {
+		return engine{}, fmt.Errorf("%q is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375", raw)
+	}
+	if u.Scheme == "unix" {
+		return engine{"unix", u.Path}, nil
+	}
+	return engine{"tcp", u.Host}, nil
+}
+
+func (e engine) dial(ctx context.Context) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, e.network, e.address)
+}
+
+// do sends a request and hands the body of a successful answer to read.
+func (e engine) do(ctx context.Context, method, path string, read func(io.Reader) error) error {
+	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}
+	defer t.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, nil)
+	if err != nil {
+		return err
+	}
+	res, err := (&http.Client{Transport: t}).Do(req)
+	if err != nil {
+		return fmt.Errorf("docker: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
+		return fmt.Errorf("docker: %s %s: %s", method, path, strings.TrimSpace(string(text)))
+	}
+	if read == nil {
+		return nil
+	}
+	return read(res.Body)
+}
+
+// hijack upgrades a request to a raw connection that speaks HTTP/2 without TLS.
+func (e engine) hijack(ctx context.Context, path string, header http.Header) (net.Conn, error) {
+	conn, err := e.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker"+path, nil)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "h2c")
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := req.Write(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	buffered := bufio.NewReader(conn)
+	res, err := http.ReadResponse(buffered, req)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		conn.Close()
+		return nil, fmt.Errorf("docker: POST %s: %s", path, res.Status)
+	}
+	return &upgraded{Conn: conn, r: buffered}, nil
+}
+
+// upgraded is a connection of which some bytes may already have been read.
+type upgraded struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func (u *upgraded) Read(p []byte) (int, error) { return u.r.Read(p) }

@@ -1,0 +1,20 @@
+//go:build !linux
+
+package embedded
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+)
+
+func supported() error { return errors.New("it needs Linux") }
+
+// nothing stands for the daemon where [supported] refuses to start one.
+type nothing struct{}
+
+func (nothing) Register(*grpc.Server) {}
+func (nothing) Close() error          { return nil }
+
+func controller(context.Context, Options) (nothing, error) { return nothing{}, supported() }

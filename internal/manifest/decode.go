@@ -1,0 +1,230 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxValues bounds how many values are taken from one manifest, with aliases
+// expanded and the global environment counted once for each service. Nested
+// aliases can make a small file stand for billions; real files hold hundreds.
+const maxValues = 1 << 18
+
+// decoder reads a parsed manifest into Go values. A method for one key of the
+// grammar takes the key's value, aliases followed. It notes a value of a wrong
+// type as a mismatch and goes on; an error ends the decoding.
+type decoder struct {
+	source     []byte // the file before interpolation
+	left       int    // values that may still be taken
+	mismatches []*Error
+}
+
+// spend takes n values from those left.
+func (d *decoder) spend(n int) error {
+	d.left -= n
+	if d.left < 0 {
+		return limit("manifest stands for more than %d values", maxValues)
+	}
+	return nil
+}
+
+// pair is an entry of a mapping, aliases followed.
+type pair struct{ key, value *yaml.Node }
+
+// mergeRule says which keys of a mapping bring in another mapping.
+type mergeRule int
+
+const (
+	mergePlain mergeRule = iota // an unquoted <<
+	mergeAny                    // a quoted one too: below names a Rack writes the mapping out once more, without quotes
+)
+
+func (r mergeRule) matches(key *yaml.Node) bool {
+	if r == mergeAny && key.Kind == yaml.ScalarNode && key.Value == "<<" {
+		return true
+	}
+	return key.Tag == "!!merge"
+}
+
+// pairs returns the entries of the mapping n in order, each merge key replaced
+// by the entries it brings. A key can occur more than once.
+func (d *decoder) pairs(n *yaml.Node, rule mergeRule) ([]pair, error) {
+	var all []pair
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if err := d.spend(1); err != nil {
+			return nil, err
+		}
+		key, value := n.Content[i], follow(n.Content[i+1])
+		if !rule.matches(key) {
+			all = append(all, pair{follow(key), value})
+			continue
+		}
+		merged, err := d.merged(value, rule)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, merged...)
+	}
+	return all, nil
+}
+
+// merged returns what the value of a merge key brings: the entries of a
+// mapping, or of a sequence of mappings, of which the first that has a key wins.
+// See https://yaml.org/type/merge.html.
+func (d *decoder) merged(value *yaml.Node, rule mergeRule) ([]pair, error) {
+	sources := []*yaml.Node{value}
+	if value.Kind == yaml.SequenceNode {
+		sources = value.Content
+	}
+	var all []pair
+	for _, source := range slices.Backward(sources) {
+		if err := d.spend(1); err != nil {
+			return nil, err
+		}
+		mapping := follow(source)
+		if mapping.Kind != yaml.MappingNode {
+			return nil, fault(source, "yaml: map merge requires map or sequence of maps as the value")
+		}
+		pairs, err := d.pairs(mapping, rule)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pairs...)
+	}
+	return all, nil
+}
+
+// fields returns the entries of n that have a text for a key, each key once,
+// where it stands last. A null n has none; any other n that is no mapping is a
+// mismatch with into.
+func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
+	if isNull(n) {
+		return nil, nil
+	}
+	if n.Kind != yaml.MappingNode {
+		d.mismatch(n, into)
+		return nil, nil
+	}
+	all, err := d.pairs(n, rule)
+	if err != nil {
+		return nil, err
+	}
+	last := map[string]int{}
+	for i, p := range all {
+		if p.key.Kind == yaml.ScalarNode {
+			last[p.key.Value] = i
+		}
+	}
+	var fields []pair
+	for i, p := range all {
+		if at, ok := last[p.key.Value]; ok && at == i {
+			fields = append(fields, p)
+		}
+	}
+	return fields, nil
+}
+
+// named returns the entries of n, a mapping from names to things, in order. A
+// null or an empty sequence has none.
+func (d *decoder) named(n *yaml.Node) ([]pair, error) {
+	if isNull(n) || n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		return nil, nil
+	}
+	if n.Kind != yaml.MappingNode {
+		d.mismatch(n, "yaml.MapSlice")
+		return nil, nil
+	}
+	return d.pairs(n, mergePlain)
+}
+
+// name returns the name that a key gives: a text, or the decimal text of an
+// integer.
+func name(key *yaml.Node) (string, error) {
+	kind := ""
+	switch key.Kind {
+	case yaml.MappingNode:
+		kind = "yaml.MapSlice"
+	case yaml.SequenceNode:
+		kind = "[]interface {}"
+	default:
+		switch v := scalar(key).(type) {
+		case string:
+			return v, nil
+		case int:
+			return canonicalText(v), nil
+		default:
+			kind = fmt.Sprintf("%T", v)
+		}
+	}
+	return "", fault(key, "unknown key type: %s", kind)
+}
+
+// text returns the text of n: the canonical text of a scalar, empty when it is
+// null. A collection is a mismatch, and its text is empty.
+func (d *decoder) text(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode {
+		d.mismatch(n, "string")
+		return ""
+	}
+	return canonicalText(scalar(n))
+}
+
+// texts returns the text of each element of n, which must be a sequence. A null
+// has none; anything else is a mismatch.
+func (d *decoder) texts(n *yaml.Node) ([]string, error) {
+	if isNull(n) {
+		return nil, nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		d.mismatch(n, "[]string")
+		return nil, nil
+	}
+	var all []string
+	for _, element := range n.Content {
+		if err := d.spend(1); err != nil {
+			return nil, err
+		}
+		all = append(all, d.text(follow(element)))
+	}
+	return all, nil
+}
+
+// isNull reports whether n is absent or null, which mean the same everywhere.
+func isNull(n *yaml.Node) bool {
+	return n == nil || n.Kind == yaml.ScalarNode && scalar(n) == nil
+}
+
+// typeName returns the Go type that a Rack's messages name for n: that of the
+// value when it is decoded without knowing what is expected, below a name.
+func typeName(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "map[interface {}]interface {}"
+	case yaml.SequenceNode:
+		return "[]interface {}"
+	}
+	return fmt.Sprintf("%T", canonical(n))
+}
+
+// describe returns n's tag and, for a scalar, its text, shortened: "!!int `6`".
+func (d *decoder) describe(n *yaml.Node) string {
+	const whole, part = 10, 7 // bytes of a text shown whole, and of a longer one
+
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "!!map"
+	case yaml.SequenceNode:
+		return "!!seq"
+	}
+	v := canonical(n)
+	text := canonicalText(v)
+	switch {
+	case fromFile(n.Value, d.source) != n.Value:
+		text = "..."
+	case len(text) > whole:
+		text = text[:part] + "..."
+	}
+	return fmt.Sprintf("%s `%s`", scalarTag(v), text)
+}

@@ -1,0 +1,79 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// everything is the entry that stands for all variables of the app.
+const everything = "*"
+
+// environment reads a list of entries. Lists in the list are spliced in, one
+// level deep, so that a shared list can be an anchor. What is not text is
+// dropped without a word, as a Rack drops it.
+func (d *decoder) environment(n *yaml.Node) ([]string, error) {
+	if isNull(n) {
+		return nil, nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		return nil, fault(n, "unknown type for service environment: %s", typeName(n))
+	}
+	var all []string
+	for _, element := range n.Content {
+		list := []*yaml.Node{element}
+		if inner := follow(element); inner.Kind == yaml.SequenceNode {
+			list = inner.Content
+		}
+		if err := d.spend(1 + len(list)); err != nil {
+			return nil, err
+		}
+		for _, entry := range list {
+			if text, ok := entryText(follow(entry)); ok {
+				all = append(all, text)
+			}
+		}
+	}
+	return all, nil
+}
+
+func entryText(n *yaml.Node) (string, bool) {
+	if n.Kind != yaml.ScalarNode {
+		return "", false
+	}
+	text, ok := scalar(n).(string)
+	return text, ok
+}
+
+// combineEnvironment puts the global entries before those of each service.
+func (m *Manifest) combineEnvironment(d *decoder) error {
+	for i := range m.Services {
+		s := &m.Services[i]
+		if err := d.spend(len(m.Environment)); err != nil {
+			return err
+		}
+		s.Environment = slices.Concat(m.Environment, s.Environment)
+	}
+	return nil
+}
+
+// checkRequired finds the entries without a default whose name env lacks. Each
+// entry is judged alone: a default in another entry of the name does not help,
+// and a name that two entries require is named twice.
+func (s *Service) checkRequired(env map[string]string) error {
+	var missing []string
+	for _, entry := range s.Environment {
+		if strings.Contains(entry, "=") || entry == everything {
+			continue
+		}
+		if _, ok := env[entry]; !ok {
+			missing = append(missing, entry)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+}

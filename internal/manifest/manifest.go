@@ -1,0 +1,156 @@
+// Package manifest reads convox.yml, the file in which an app declares its
+// services (generation 2; https://docsv2.convox.com/application/convox-yml).
+//
+// Reading has stages, and the first that fails ends it: the ${NAME} in the text
+// are replaced, the text is decoded as YAML, defaults are filled in, the global
+// environment is put before each service's own, and the result is validated.
+// Keys that the package does not know are ignored, as a Rack ignores them.
+//
+// The YAML is the dialect that Racks read, which is YAML 1.1 with these turns:
+// a merge key takes effect where it stands, so keys before it are overridden by
+// what it brings and keys after it override; a key written twice counts as
+// written last; only the first document of the file is read; and below the name
+// of a service or resource an unquoted scalar that stands for a text has its
+// canonical form (6.0 is "6", yes is "true").
+package manifest
+
+import (
+	"errors"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// maxSize bounds the text of a manifest, in bytes, before and after
+// interpolation. A Rack stores the text in a record of at most 400 KB, so a
+// larger one cannot be deployed; the rest is room for long values.
+const maxSize = 1 << 20
+
+// Manifest is what one convox.yml declares.
+type Manifest struct {
+	Environment []string   // global entries, as in [Service.Environment]
+	Services    []Service  // in the order of the file; empty when none are declared
+	Resources   []Resource // in the order of the file
+}
+
+// Load reads a manifest for a machine that knows the app's environment: env is
+// what ${NAME} and required variables are looked up in, and is not changed.
+//
+// The error is always an [*Error]. YAML values of a wrong type are reported
+// together, before any other fault of the decoding; every other error is the
+// first fault of the first stage that has one.
+func Load(data []byte, env map[string]string) (*Manifest, error) {
+	m, err := read(data, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.validate(env); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Inspect reads a manifest for a machine that does not know the app's
+// environment: every ${NAME} is empty, and required variables are not checked.
+//
+// It does not contradict a Rack that does know it. The error, always an
+// [*Error], has Unsure set when a Rack may still accept the file: the file
+// holds a ${NAME}, whose value can change anything, or the rule broken is one
+// of this package alone.
+func Inspect(data []byte) (*Manifest, error) {
+	m, err := read(data, nil)
+	if err == nil {
+		err = m.validateNames()
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Unsure = e.ours || placeholder.Match(data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Dockerfiles returns the Dockerfile of every service that is built, relative
+// to the root of the source tree and slash separated, each once, in the order
+// of the services. A path may lead out of the tree ("../Dockerfile"): what
+// that means is for the caller to say.
+func (m *Manifest) Dockerfiles() []string {
+	var files []string
+	for _, s := range m.Services {
+		if s.Image != "" {
+			continue
+		}
+		if file := s.Build.Dockerfile(); !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+// read does everything that comes before validation.
+func read(data []byte, env map[string]string) (*Manifest, error) {
+	if len(data) > maxSize {
+		return nil, limit("manifest is larger than %d bytes", maxSize)
+	}
+	text, ok := interpolate(data, env, maxSize)
+	if !ok {
+		return nil, limit("manifest with its variables filled in is larger than %d bytes", maxSize)
+	}
+	root, err := parse(text, data)
+	if err != nil {
+		return nil, err
+	}
+	d := &decoder{source: data, left: maxValues}
+	m, err := d.manifest(root)
+	if len(d.mismatches) > 0 {
+		return nil, d.mismatched()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := m.combineEnvironment(d); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (d *decoder) manifest(root *yaml.Node) (*Manifest, error) {
+	m := &Manifest{}
+	fields, err := d.fields(root, "manifest.Manifest", mergePlain)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range fields {
+		switch f.key.Value {
+		case "environment":
+			m.Environment, err = d.environment(f.value)
+		case "resources":
+			m.Resources, err = d.resources(f.value)
+		case "services":
+			m.Services, err = d.services(f.value)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// validate applies the rules in the order in which a Rack applies them.
+func (m *Manifest) validate(env map[string]string) error {
+	for _, s := range m.Services {
+		if err := s.checkRequired(env); err != nil {
+			return err
+		}
+	}
+	return m.validateNames()
+}
+
+// validateNames applies the rules that need no environment.
+func (m *Manifest) validateNames() error {
+	if err := checkServiceNames(m.Services); err != nil {
+		return err
+	}
+	return checkResources(m.Resources)
+}

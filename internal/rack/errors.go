@@ -1,0 +1,73 @@
+package rack
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// Kinds of errors, to be asked for with [errors.Is].
+var (
+	// ErrNotFound: the rack has no such app, build, release or object.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized: the key was not accepted.
+	ErrUnauthorized = errors.New("not authorized")
+	// ErrForbidden: the key was accepted but may not do this, or the app is busy.
+	ErrForbidden = errors.New("forbidden")
+	// ErrUnavailable: the rack could not be reached, or something between us and it answered in its place.
+	ErrUnavailable = errors.New("rack unavailable")
+	// ErrConflict: the record is not, or no longer, what the caller believed.
+	ErrConflict = errors.New("conflict")
+)
+
+// Error is an answer of the rack with a status of 400 or more, or the lack of
+// an answer. It holds neither the host's credentials nor a query.
+type Error struct {
+	Method  string // of the request, "" when the rack itself makes the error
+	Path    string // without the query, which may carry a signed token
+	Status  int    // HTTP status; 0 when there was no answer
+	Message string // the rack's own words, at most maxErrorBody bytes
+	Err     error  // why there was no answer; nil when there was one
+}
+
+// Error says what the rack said. The request is named only where the rack said
+// nothing, since its words are written for people and the path is not.
+func (e *Error) Error() string {
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("%s %s: %v", e.Method, e.Path, e.Err)
+	case e.Message != "":
+		return e.Message
+	}
+	return fmt.Sprintf("%s %s: response status %d", e.Method, e.Path, e.Status)
+}
+
+// Unwrap gives the cause where there was no answer.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is lets callers ask about the kind of an error, not about its number. v3
+// racks answer 500 for a missing build or release, with a text of their own.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.Status == http.StatusNotFound || e.Status == http.StatusInternalServerError && missingV3.MatchString(e.Message)
+	case ErrUnauthorized:
+		return e.Status == http.StatusUnauthorized
+	case ErrForbidden:
+		return e.Status == http.StatusForbidden
+	case ErrUnavailable:
+		return e.Status == 0 || isGateway(e.Status)
+	case ErrConflict:
+		return e.Status == http.StatusConflict
+	}
+	return false
+}
+
+// isGateway tells whether a status comes from something in front of the rack.
+func isGateway(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,103 @@
+package rack
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	maxTries   = 5                      // with the waits below: about 8 seconds, longer than a balancer takes to drop a dead node
+	firstDelay = 500 * time.Millisecond // before the second try; doubled for each further one
+)
+
+// verdicts is what may be tried again after an answer. Requests that are not
+// repeatable are only tried again where the rack said that it did nothing.
+var verdicts = []struct {
+	status     int
+	repeatable bool // only then
+}{
+	{http.StatusTooManyRequests, false},
+	{http.StatusServiceUnavailable, true}, // also what a balancer says after the rack has begun
+	{http.StatusBadGateway, true},
+	{http.StatusGatewayTimeout, true},
+	{0, true}, // no answer at all: it may have been done
+}
+
+// retry runs try again while its error allows it for this call. What is not an
+// [*Error], a full disk while packing or a cancelled context, is final.
+func (c *Client) retry(ctx context.Context, k call, try func() error) error {
+	delay := firstDelay
+	for n := 1; ; n++ {
+		err := try()
+		var e *Error
+		if err == nil || n == maxTries || !errors.As(err, &e) || !again(e, k.repeatable) {
+			return err
+		}
+		wait := delay/2 + rand.N(delay) // spread, so that the jobs of one workflow do not return together
+		c.notice(fmt.Sprintf("%s %s: %v; trying again in %s", k.method, k.path, cause(e), wait.Round(100*time.Millisecond)))
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		delay *= 2
+	}
+}
+
+func cause(e *Error) string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("status %d", e.Status)
+}
+
+func again(e *Error, repeatable bool) bool {
+	if e.Status == 0 && permanent(e.Err) {
+		return false
+	}
+	if e.Status == 0 && neverSent(e.Err) {
+		return true
+	}
+	for _, v := range verdicts {
+		if v.status == e.Status {
+			return repeatable || !v.repeatable
+		}
+	}
+	return false
+}
+
+// permanent tells the faults that no second try mends: a certificate that is
+// not trusted, a name that does not exist.
+func permanent(err error) bool {
+	var cert *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	return errors.As(err, &cert) || errors.As(err, &authority) || errors.As(err, &host) ||
+		errors.As(err, &record) || errors.As(err, &dns) && dns.IsNotFound
+}
+
+// neverSent tells whether the connection was never made, so that even a
+// request that must not be done twice can be sent again.
+func neverSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// sleep waits, or returns the cause of the context's end.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

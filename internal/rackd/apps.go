@@ -1,0 +1,82 @@
+package rackd
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+func (s *Server) getSystem(w http.ResponseWriter, r *http.Request) error {
+	return render(w, rack.System{
+		Count: 1, Domain: r.Host, RackDomain: r.Host, Name: s.Name,
+		Provider: "local", Region: "local", Type: "local", Status: rack.AppRunning, Version: Version,
+		Outputs: map[string]string{"Registry": s.Registry},
+	})
+}
+
+func (s *Server) listApps(w http.ResponseWriter, r *http.Request) error {
+	apps, err := s.Stores.Apps.ListApps(r.Context())
+	if err != nil {
+		return err
+	}
+	return render(w, append([]rack.App{}, apps...)) // an empty list, not null
+}
+
+func (s *Server) getApp(w http.ResponseWriter, r *http.Request) error {
+	a, err := s.app(r.Context(), mux.Vars(r)["app"])
+	if err != nil {
+		return err
+	}
+	return render(w, a)
+}
+
+// app returns an app, or the answer for one that does not exist.
+func (s *Server) app(ctx context.Context, name string) (rack.App, error) {
+	a, err := s.Stores.Apps.App(ctx, name)
+	if isNotFound(err) {
+		return a, fault(http.StatusNotFound, "app not found: %s", name)
+	}
+	return a, err
+}
+
+// appName is what the names of apps are made of, further kept to what can begin
+// the name of a repository in a registry.
+var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// maxAppName bounds the name as a registry and a file name both allow it.
+const maxAppName = 100
+
+func (s *Server) createApp(w http.ResponseWriter, r *http.Request) error {
+	f, err := form(r)
+	if err != nil {
+		return err
+	}
+	name := f.Get("name")
+	switch {
+	case name == "":
+		return fault(http.StatusBadRequest, "name is required")
+	case strings.ToLower(name) != name:
+		return fault(http.StatusInternalServerError, "App name cannot contain Uppercase characters")
+	case !appName.MatchString(name) || len(name) > maxAppName:
+		return fault(http.StatusInternalServerError, "App name can only contain lowercase letters, numbers, hyphens and underscores")
+	case name == s.Name:
+		return fault(http.StatusInternalServerError, "App name cannot be same as Rack name")
+	}
+	if g := f.Get("generation"); g != "" && g != "2" {
+		return fault(http.StatusBadRequest, "generation %s is not supported: this rack builds apps of generation 2 (convox.yml)", g)
+	}
+	a := rack.App{Generation: "2", Name: name, Status: rack.AppRunning, Parameters: map[string]string{}}
+	err = s.Stores.Apps.SwapApp(r.Context(), rack.App{}, a)
+	if isConflict(err) {
+		return fault(http.StatusInternalServerError, "app already exists: %s", name)
+	}
+	if err != nil {
+		return err
+	}
+	return render(w, a)
+}

@@ -1,0 +1,91 @@
+package disk
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path"
+	"runtime"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/rackd"
+)
+
+var _ rackd.Objects = (*Store)(nil)
+
+// maxKey is the longest file name that the usual file systems take, in bytes.
+const maxKey = 255
+
+// objectFile is where an object is, below the objects' root. A key is one file
+// name whatever it holds, so that one key never is the folder of another; the
+// letter in front keeps it from being . or .. or hidden.
+func objectFile(app, key string) (string, error) {
+	name := "o-" + url.PathEscape(key)
+	if len(name) > maxKey {
+		return "", &rack.Error{Status: 400, Message: fmt.Sprintf("object key is longer than %d bytes", maxKey-len("o-"))}
+	}
+	return path.Join(app, name), nil
+}
+
+// partialDir has the objects that are being written; the name is no app's.
+const partialDir = ".partial"
+
+// PutObject implements [rackd.Objects]. The bytes go to a file of their own
+// that takes the object's place once it is whole and on the disk.
+func (s *Store) PutObject(_ context.Context, app, key string, r io.Reader) (err error) {
+	name, err := objectFile(app, key)
+	if err != nil {
+		return err
+	}
+	if err := s.objects.MkdirAll(app, 0o700); err != nil {
+		return err
+	}
+	partial := path.Join(partialDir, rand.Text())
+	defer func() {
+		if err != nil {
+			s.objects.Remove(partial)
+		}
+	}()
+	f, err := s.objects.OpenFile(partial, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := s.objects.Rename(partial, name); err != nil {
+		return err
+	}
+	return s.syncDir(app)
+}
+
+// syncDir makes a rename survive a loss of power.
+func (s *Store) syncDir(name string) error {
+	d, err := s.objects.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if runtime.GOOS == "windows" { // which cannot do it
+		return nil
+	}
+	return d.Sync()
+}
+
+// OpenObject implements [rackd.Objects].
+func (s *Store) OpenObject(_ context.Context, app, key string) (io.ReadCloser, error) {
+	name, err := objectFile(app, key)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.objects.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, rack.ErrNotFound
+	}
+	return f, err
+}

@@ -1,0 +1,172 @@
+package rackd
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// Handler serves the rack's API. Like a v2 rack it knows no difference between
+// an unknown path and a wrong method, and does not clean paths: an object's key
+// may begin with a slash.
+func (s *Server) Handler() http.Handler {
+	r := mux.NewRouter().SkipClean(true)
+	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	r.NotFoundHandler, r.MethodNotAllowedHandler = empty, empty
+	r.HandleFunc("/check", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }).Methods("GET")
+	s.sockets(r)
+	for _, t := range s.routes() {
+		r.Handle(t.path, s.handle(t.do)).Methods(t.method)
+	}
+	return r
+}
+
+// route is one request that the rack answers.
+type route struct {
+	method, path string
+	do           func(http.ResponseWriter, *http.Request) error
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"GET", "/auth", func(w http.ResponseWriter, _ *http.Request) error { return done(w) }},
+		{"GET", "/system", s.getSystem},
+		{"GET", "/apps", s.listApps},
+		{"POST", "/apps", s.createApp},
+		{"GET", "/apps/{app}", s.getApp},
+		{"POST", "/apps/{app}/objects/{key:.*}", s.putObject},
+		{"GET", "/apps/{app}/objects/{key:.*}", s.getObject},
+		{"HEAD", "/apps/{app}/objects/{key:.*}", s.headObject},
+		{"GET", "/apps/{app}/builds", s.listBuilds},
+		{"POST", "/apps/{app}/builds", s.createBuild},
+		{"GET", "/apps/{app}/builds/{id}", s.getBuild},
+		{"GET", "/apps/{app}/releases", s.listReleases},
+		{"POST", "/apps/{app}/releases", s.createRelease},
+		{"GET", "/apps/{app}/releases/{id}", s.getRelease},
+		{"POST", "/apps/{app}/releases/{id}/promote", s.promoteRelease},
+		{"GET", "/apps/{app}/processes", s.listProcesses},
+	}
+}
+
+// handle lets a request in and turns an error into the answer of a rack: the
+// error's own status, 500 without one, and its text.
+func (s *Server) handle(do func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Request-Id", requestID())
+		err := s.authenticate(r)
+		if err == nil {
+			err = do(w, r)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), statusOf(err))
+		}
+	})
+}
+
+func requestID() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// authenticate compares the password of the Basic header. The user name is
+// ignored. Official clients send the password as it stands in their URL, so the
+// percent-decoded form counts as well.
+func (s *Server) authenticate(r *http.Request) error {
+	_, got, _ := r.BasicAuth()
+	decoded, err := url.PathUnescape(got)
+	if err != nil {
+		decoded = got
+	}
+	same := subtle.ConstantTimeCompare([]byte(got), []byte(s.Password)) | subtle.ConstantTimeCompare([]byte(decoded), []byte(s.Password))
+	if s.Password != "" && same == 0 {
+		return fault(http.StatusUnauthorized, "invalid authentication")
+	}
+	return nil
+}
+
+// fault is an error with the status it is answered with.
+func fault(status int, format string, args ...any) error {
+	return &rack.Error{Status: status, Message: fmt.Sprintf(format, args...)}
+}
+
+func statusOf(err error) int {
+	var e *rack.Error
+	if errors.As(err, &e) && e.Status != 0 {
+		return e.Status
+	}
+	return http.StatusInternalServerError
+}
+
+func isNotFound(err error) bool { return errors.Is(err, rack.ErrNotFound) }
+func isConflict(err error) bool { return errors.Is(err, rack.ErrConflict) }
+
+// render answers JSON in the form of a rack: two spaces of indentation and a
+// newline at the end.
+func render(w http.ResponseWriter, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(append(data, '\n'))
+	return err
+}
+
+// done answers a command that has no result.
+func done(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := io.WriteString(w, "ok\n")
+	return err
+}
+
+// maxForm bounds a form, in bytes, as racks do.
+const maxForm = 10 << 20
+
+// form reads the options of a request: from its body if that is a form of either
+// kind, then from the query. Unknown ones are ignored. A form that cannot be read
+// is refused, where a v2 rack goes on as if it were empty. Values become UTF-8:
+// the subject of a commit need not be.
+func form(r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
+	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, fault(http.StatusBadRequest, "reading the form: %v", err)
+	}
+	for _, values := range r.Form {
+		for i, v := range values {
+			values[i] = strings.ToValidUTF8(v, "\uFFFD")
+		}
+	}
+	return r.Form, nil
+}
+
+// defaultLimit is the length of a list when the client does not say.
+const defaultLimit = 10
+
+// limit reads the option of that name, which only counts in the query.
+func limit(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return defaultLimit, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, err
+	}
+	if n < 1 {
+		return 0, fault(http.StatusBadRequest, "limit must be at least 1")
+	}
+	return n, nil
+}

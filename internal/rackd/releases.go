@@ -1,0 +1,226 @@
+package rackd
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// listReleases leaves the environments out, as a v2 rack does: a list is made
+// to be printed.
+func (s *Server) listReleases(w http.ResponseWriter, r *http.Request) error {
+	n, err := limit(r)
+	if err != nil {
+		return err
+	}
+	app := mux.Vars(r)["app"]
+	if _, err := s.app(r.Context(), app); err != nil {
+		return err
+	}
+	stored, err := s.Stores.Releases.ListReleases(r.Context(), app, n)
+	if err != nil {
+		return err
+	}
+	releases := append([]rack.Release{}, stored...) // an empty list, not null
+	for i := range releases {
+		releases[i].Env = ""
+	}
+	return render(w, releases)
+}
+
+func (s *Server) getRelease(w http.ResponseWriter, r *http.Request) error {
+	rel, err := s.release(r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"])
+	if err != nil {
+		return err
+	}
+	return render(w, rel)
+}
+
+// release returns a release, or the answer for one that does not exist.
+func (s *Server) release(ctx context.Context, app, id string) (rack.Release, error) {
+	if _, err := s.app(ctx, app); err != nil {
+		return rack.Release{}, err
+	}
+	rel, err := s.Stores.Releases.Release(ctx, app, id)
+	if isNotFound(err) {
+		return rel, fault(http.StatusNotFound, "release not found: %s", id)
+	}
+	return rel, err
+}
+
+func (s *Server) createRelease(w http.ResponseWriter, r *http.Request) error {
+	f, err := form(r)
+	if err != nil {
+		return err
+	}
+	app := mux.Vars(r)["app"]
+	if _, err := s.app(r.Context(), app); err != nil {
+		return err
+	}
+	p := proposal{build: f.Get("build"), description: f.Get("description")}
+	if f.Has("env") {
+		env := f.Get("env")
+		p.env = &env
+	}
+	rel, err := s.addRelease(r.Context(), app, p)
+	if err != nil {
+		return err
+	}
+	return render(w, rel)
+}
+
+// proposal is what a new release shall differ in from the latest one.
+type proposal struct {
+	build       string  // "" keeps the latest release's
+	env         *string // nil keeps the latest release's
+	description string  // "" makes one
+}
+
+// addRelease makes a release. It starts from the latest one, whether that was
+// promoted or not, and is itself later than that to every clock.
+func (s *Server) addRelease(ctx context.Context, app string, p proposal) (rack.Release, error) {
+	s.releasing.Lock()
+	defer s.releasing.Unlock()
+	latest, err := s.latest(ctx, app)
+	if err != nil {
+		return rack.Release{}, err
+	}
+	r := rack.Release{App: app, Build: latest.Build, Env: latest.Env, Created: now()}
+	if !r.Created.After(latest.Created) {
+		r.Created = latest.Created.Add(time.Nanosecond)
+	}
+	if p.build != "" {
+		r.Build = p.build
+	}
+	if r.Build != "" {
+		b, err := s.build(ctx, app, r.Build)
+		if err != nil {
+			return rack.Release{}, err
+		}
+		r.Description, r.Manifest = b.Description, b.Manifest
+	}
+	if p.env != nil {
+		r.Env = formatEnv(parseEnv(*p.env))
+		r.Description = "env " + envChanges(parseEnv(latest.Env), parseEnv(r.Env))
+	}
+	if p.description != "" {
+		r.Description = p.description
+	}
+	for {
+		r.ID = newID("R")
+		if err := s.Stores.Releases.AddRelease(ctx, r); !isConflict(err) {
+			return r, err
+		}
+	}
+}
+
+// latest returns the newest release of an app, the zero one if it has none.
+func (s *Server) latest(ctx context.Context, app string) (rack.Release, error) {
+	rs, err := s.Stores.Releases.ListReleases(ctx, app, 1)
+	if err != nil || len(rs) == 0 {
+		return rack.Release{}, err
+	}
+	return rs[0], nil
+}
+
+// promoteRelease makes a release the active one. Nothing is started: until
+// this rack runs services itself, being active is all there is to a release.
+func (s *Server) promoteRelease(w http.ResponseWriter, r *http.Request) error {
+	f, err := form(r)
+	if err != nil {
+		return err
+	}
+	ctx, name, id := r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"]
+	for {
+		app, err := s.app(ctx, name)
+		if err != nil {
+			return err
+		}
+		if app.Status != rack.AppRunning && f.Get("force") != "true" {
+			return fault(http.StatusForbidden, "app is currently updating")
+		}
+		if err := s.promotable(ctx, app, id); err != nil {
+			return err
+		}
+		next := app
+		next.Release = id
+		if err := s.Stores.Apps.SwapApp(ctx, app, next); isConflict(err) {
+			continue // someone else's promote came between
+		} else if err != nil {
+			return err
+		}
+		return done(w)
+	}
+}
+
+// promotable tells why a release cannot become the active one.
+func (s *Server) promotable(ctx context.Context, app rack.App, id string) error {
+	rel, err := s.release(ctx, app.Name, id)
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(rel.Manifest) == "" {
+		return fault(http.StatusInternalServerError, "can not promote a release with an empty manifest")
+	}
+	if app.Release == "" {
+		return nil
+	}
+	active, err := s.release(ctx, app.Name, app.Release)
+	if err != nil {
+		return err
+	}
+	if rel.Created.Before(active.Created) {
+		return fault(http.StatusInternalServerError, "can not promote an older release, try rollback")
+	}
+	return nil
+}
+
+// parseEnv reads an environment: lines of NAME=VALUE, split at the first =.
+// Other lines are passed over; the name is trimmed, the value kept as it is.
+func parseEnv(text string) map[string]string {
+	env := map[string]string{}
+	for line := range strings.SplitSeq(text, "\n") {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "=")
+		if name = strings.TrimSpace(name); ok && name != "" {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// formatEnv writes an environment sorted by name, without a newline at the end.
+func formatEnv(env map[string]string) string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		lines = append(lines, name+"="+env[name])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// envChanges names the variables in which two environments differ.
+func envChanges(from, to map[string]string) string {
+	var added, changed, removed []string
+	for name, value := range to {
+		if old, ok := from[name]; !ok {
+			added = append(added, "add:"+name)
+		} else if old != value {
+			changed = append(changed, "change:"+name)
+		}
+	}
+	for name := range from {
+		if _, ok := to[name]; !ok {
+			removed = append(removed, "remove:"+name)
+		}
+	}
+	for _, group := range [][]string{added, changed, removed} {
+		slices.Sort(group)
+	}
+	return strings.Join(slices.Concat(added, changed, removed), " ")
+}

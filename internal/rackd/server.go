@@ -1,0 +1,114 @@
+// Package rackd is a Convox Rack on one machine: the HTTP API that official
+// clients speak, a worker that builds, and the stores it needs declared as
+// interfaces.
+package rackd
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// Version is the version that the rack reports: that of the v2 racks whose
+// behaviour it reproduces. Clients compare it as text to choose their calls.
+const Version = "20260531001024"
+
+// DefaultBuilds is how many builds run at once unless [Config] says otherwise:
+// a build is as wide as its Dockerfiles allow, so a few fill a machine.
+const DefaultBuilds = 2
+
+// Config is what a rack is made of.
+type Config struct {
+	Name     string // of the rack
+	Password string // every client must know it; "" lets everybody in
+	Stores   Stores
+	Baker    *bake.Baker
+	Registry string // host and port under which images are pushed and pulled
+	Spool    string // directory for the logs and sources of running builds
+	Builds   int    // how many run at once; below 1 it is DefaultBuilds
+}
+
+// Server is a rack. Make one with [New], serve its [Server.Handler], end it with
+// [Server.Close].
+type Server struct {
+	Config
+	logs      *hub
+	slots     chan struct{} // one for each build that may run
+	builds    sync.WaitGroup
+	work      context.Context // ends when the server closes
+	stop      context.CancelCauseFunc
+	closing   sync.RWMutex // held, to read, while a build begins
+	releasing sync.Mutex   // held while a release is made from the latest one
+}
+
+// New makes a rack over its stores. Builds that the stores still call running
+// belong to a process that is gone: they become failed, and their logs say why.
+func New(ctx context.Context, c Config) (*Server, error) {
+	if c.Builds < 1 {
+		c.Builds = DefaultBuilds
+	}
+	logs, err := newHub(c.Spool)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Config: c, logs: logs, slots: make(chan struct{}, c.Builds)}
+	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	if err := s.recover(ctx); err != nil {
+		s.stop(err)
+		return nil, fmt.Errorf("end what was left unfinished: %w", err)
+	}
+	return s, nil
+}
+
+// Close stops the running builds, which become failed, and waits until that is
+// recorded. No build can be started from then on; all else is still answered.
+func (s *Server) Close() {
+	s.closing.Lock()
+	s.stop(errStopped)
+	s.closing.Unlock()
+	s.builds.Wait()
+}
+
+// letters are what ids are made of.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// newID is prefix and ten random capital letters, the form of build and
+// release ids. Who stores it must be ready for one that is taken.
+func newID(prefix string) string {
+	id := []byte(prefix)
+	for len(id) < len(prefix)+10 {
+		var b [16]byte
+		rand.Read(b[:]) // never fails
+		for _, c := range b {
+			// 234 is the largest multiple of 26 in a byte: what is above would favour the first letters.
+			if c < 234 && len(id) < len(prefix)+10 {
+				id = append(id, letters[c%26])
+			}
+		}
+	}
+	return string(id)
+}
+
+// now is the time as records hold it: in UTC and without a monotonic part, so
+// that a record equals itself after it was stored.
+func now() time.Time { return time.Now().UTC().Round(0) }
+
+// updateBuild changes a record by compare-and-swap until it succeeds.
+func (s *Server) updateBuild(ctx context.Context, app, id string, change func(*rack.Build)) (rack.Build, error) {
+	for {
+		old, err := s.Stores.Builds.Build(ctx, app, id)
+		if err != nil {
+			return rack.Build{}, err
+		}
+		next := old
+		change(&next)
+		if err := s.Stores.Builds.SwapBuild(ctx, old, next); !isConflict(err) {
+			return next, err
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package rackd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/manifest"
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/source"
+)
+
+var (
+	errStopped     = errors.New("the rack was stopped while the build ran")
+	errInterrupted = errors.New("the rack ended while the build ran")
+)
+
+// job is what a build was asked for beyond its record.
+type job struct {
+	app, id, source, manifest string
+	args                      []string // NAME=VALUE
+	development, noCache      bool
+}
+
+// begin records a build as running and starts it.
+func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, error) {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.work.Err() != nil {
+		return b, fault(http.StatusServiceUnavailable, "the rack is being stopped")
+	}
+	b.Status, b.Started = rack.BuildRunning, now()
+	var log *liveLog
+	for {
+		b.ID = newID("B")
+		var err error
+		if log, err = s.logs.begin(b.ID); errors.Is(err, os.ErrExist) {
+			continue
+		} else if err != nil {
+			return b, err
+		}
+		if err = s.Stores.Builds.SwapBuild(ctx, rack.Build{}, b); err == nil {
+			break
+		}
+		s.logs.end(b.ID)
+		if !isConflict(err) {
+			return b, err
+		}
+	}
+	j.id = b.ID
+	s.builds.Go(func() { s.run(j, log) })
+	return b, nil
+}
+
+// run carries a build out and records how it ended. The log ends last: a client
+// looks at the record as soon as it does.
+func (s *Server) run(j job, log *liveLog) {
+	defer s.logs.end(j.id)
+	err := s.attempt(s.work, j, log)
+	if err != nil && s.work.Err() != nil {
+		err = context.Cause(s.work) // and not what became of it in the builder
+	}
+	ctx := context.WithoutCancel(s.work) // how it ended is recorded even while the rack stops
+	if err == nil {
+		if err = s.complete(ctx, j); err == nil {
+			return
+		}
+	}
+	io.WriteString(log, errorLine(log.file, err))
+	s.fail(ctx, j.app, j.id, err)
+}
+
+// attempt builds, in a slot and a directory of its own.
+func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
+	if err := s.takeSlot(ctx, log); err != nil {
+		return err
+	}
+	defer func() { <-s.slots }()
+	dir := filepath.Join(s.Spool, "work", j.id)
+	defer os.RemoveAll(dir)
+	tree := filepath.Join(dir, "source")
+	if err := os.MkdirAll(tree, 0o700); err != nil {
+		return err
+	}
+	if err := s.fetch(ctx, j, tree, log); err != nil {
+		return err
+	}
+	m, env, err := s.readManifest(ctx, j, tree)
+	if err != nil {
+		return err
+	}
+	images, err := s.Baker.Bake(ctx, bake.Order{
+		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
+		Development: j.development, NoCache: j.noCache, Repository: s.Registry + "/" + j.app,
+	}, log)
+	for _, i := range images {
+		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
+	}
+	return err
+}
+
+// takeSlot waits until this build may run.
+func (s *Server) takeSlot(ctx context.Context, log io.Writer) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	default:
+		fmt.Fprintf(log, "Waiting: as many builds run as may run at once (%d)\n", cap(s.slots))
+	}
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// fetch unpacks the source of a build into a directory.
+func (s *Server) fetch(ctx context.Context, j job, tree string, log io.Writer) error {
+	owner, key, _ := parseObjectURL(j.source)
+	archive, err := s.Stores.Objects.OpenObject(ctx, owner, key)
+	if isNotFound(err) {
+		return fmt.Errorf("key not found: %s", key)
+	}
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	u, err := source.Unpack(ctx, root, archive, source.DefaultLimits())
+	if u.Skipped.Count > 0 {
+		fmt.Fprintf(log, "Skipping: %s (a Rack builds from directories and regular files only)\n", u.Skipped)
+	}
+	return err
+}
+
+// maxManifest bounds the text of a manifest, in bytes: that of any app is far
+// shorter, and all of it goes into a record.
+const maxManifest = 1 << 20
+
+// manifestText reads the manifest out of the source, and nothing else.
+func manifestText(tree, name string) ([]byte, error) {
+	root, err := os.OpenRoot(tree)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.FromSlash(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New("there is no such file in the source")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+	if err == nil && len(text) > maxManifest {
+		err = fmt.Errorf("it is longer than %d bytes", maxManifest)
+	}
+	return text, err
+}
+
+// readManifest records the manifest's text before anything is made of it, so
+// that a build that fails on it still shows it, and loads it with the latest
+// release's environment, overlaid with the build args.
+func (s *Server) readManifest(ctx context.Context, j job, tree string) (*manifest.Manifest, map[string]string, error) {
+	text, err := manifestText(tree, j.manifest)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading manifest %s: %w", j.manifest, err)
+	}
+	_, err = s.updateBuild(ctx, j.app, j.id, func(b *rack.Build) { b.Manifest = strings.ToValidUTF8(string(text), "\uFFFD") })
+	if err != nil {
+		return nil, nil, err
+	}
+	latest, err := s.latest(ctx, j.app)
+	if err != nil {
+		return nil, nil, err
+	}
+	env := parseEnv(latest.Env)
+	for _, arg := range j.args {
+		name, value, _ := strings.Cut(arg, "=")
+		env[name] = value
+	}
+	m, err := manifest.Load(text, env)
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse manifest: %w", err)
+	}
+	return m, env, nil
+}

@@ -1,0 +1,54 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"net/http"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the driver that Embedded names
+)
+
+// DefaultAddress is where the registry of an embedded rack listens unless it is
+// told otherwise or another process does, and the host by which a manifest can
+// name the rack's own images wherever it really listens.
+const DefaultAddress = "127.0.0.1:5017"
+
+// Embedded is a registry that keeps what it has below dir. Everybody may pull;
+// to push or delete, a client gives the password (any user name), unless that is
+// empty. The handler works until ctx ends.
+func Embedded(ctx context.Context, dir, password string) http.Handler {
+	config := &configuration.Configuration{
+		Storage: configuration.Storage{
+			"filesystem": configuration.Parameters{"rootdirectory": dir},
+			"delete":     configuration.Parameters{"enabled": true},
+		},
+	}
+	config.HTTP.Secret = rand.Text() // signs the state of uploads, none of which outlives the process
+	config.Catalog.MaxEntries = maxCatalog
+	return writers(password, handlers.NewApp(ctx, config))
+}
+
+// maxCatalog is the longest page of repositories that is handed out, the
+// default of the registry's own program.
+const maxCatalog = 1000
+
+// writers lets requests that change something pass only with the password.
+func writers(password string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, got, given := r.BasicAuth()
+		ok := subtle.ConstantTimeCompare([]byte(got), []byte(password)) == 1
+		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+		// The version check is where clients learn that they must sign in, and
+		// where "docker login" tries a password.
+		ping := r.URL.Path == "/v2/" && given
+		if password != "" && !ok && (!reads || ping) {
+			w.Header().Set("WWW-Authenticate", `Basic realm="convox-ci"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,163 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// BuildInputs are the inputs of build.
+type BuildInputs struct {
+	Target
+	Source
+	BuildArgs      options.Pairs  `env:"build-args" usage:"NAME=VALUE a line, for the ARG lines of the Dockerfiles; a bare NAME takes its value from the environment"`
+	NoCache        bool           `env:"no-cache" envDefault:"false" usage:"build every step anew"`
+	WildcardDomain options.Switch `env:"wildcard-domain" usage:"route *.APP-SERVICE.HOST to the services as well (v2 racks)"`
+	Development    bool           `env:"development" envDefault:"false" usage:"stop at the stage named development"`
+	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
+	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
+	Timeout        time.Duration  `env:"timeout" envDefault:"60m" usage:"limit for everything together"`
+}
+
+// BuildFailedError says that a build ended without a release.
+type BuildFailedError struct {
+	ID     string
+	Reason string // as the rack says, "" if it does not
+	Tail   string // the last lines of the log
+}
+
+func (e *BuildFailedError) Error() string {
+	if e.Reason == "" {
+		return "build " + e.ID + " failed"
+	}
+	return "build " + e.ID + " failed: " + e.Reason
+}
+
+// Build makes a build of a directory and follows it to its end. The outputs
+// build and release are written as soon as there are such; status always.
+func Build(ctx context.Context, j Job, in BuildInputs) (rack.Build, error) {
+	ctx, done := limited(ctx, in.Timeout)
+	defer done()
+	b, err := j.build(ctx, in)
+	if err != nil {
+		j.output("status", statusOf(ctx, err))
+		return b, err
+	}
+	j.output("status", statusComplete)
+	return b, nil
+}
+
+// build is the part that deploy shares.
+func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
+	keep, err := j.inspect(in.Source)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	if _, err := j.Rack.App(ctx, in.App); err != nil {
+		return rack.Build{}, err
+	}
+	o := j.options(ctx, in)
+	j.output("git-sha", o.GitSHA)
+	object, err := j.upload(ctx, in.App, in.Source, keep)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	b, err := j.Rack.CreateBuild(ctx, in.App, object.URL, o)
+	if err != nil {
+		return b, err
+	}
+	j.output("build", b.ID)
+	j.printf("Build:   %s", b.ID)
+	return j.follow(ctx, in.App, b.ID)
+}
+
+// options are what the rack is told of a build.
+func (j Job) options(ctx context.Context, in BuildInputs) rack.BuildOptions {
+	c := j.Commit(ctx, string(in.Context))
+	o := rack.BuildOptions{
+		BuildArgs: list(in.BuildArgs), Description: in.Description, Development: in.Development,
+		GitSHA: in.GitSHA, NoCache: in.NoCache, WildcardDomain: pointer(in.WildcardDomain),
+	}
+	if o.GitSHA == "" {
+		o.GitSHA = c.SHA
+	}
+	if o.Description == "" {
+		o.Description = c.Description()
+	}
+	if m := in.within(); m != defaultManifest {
+		o.Manifest = m
+	}
+	return o
+}
+
+// follow watches a build: its log is printed as foreign text, its record
+// decides.
+func (j Job) follow(ctx context.Context, app, id string) (rack.Build, error) {
+	end := j.Log.Group("Build log of " + id)
+	defer end()
+	var b rack.Build
+	var last tail
+	err := j.Log.Foreign(func(w io.Writer) (err error) {
+		b, err = j.Rack.Watch(ctx, app, id, io.MultiWriter(w, &last))
+		return err
+	})
+	end()
+	if err != nil {
+		return b, fmt.Errorf("build %s may still be running: %w", id, err)
+	}
+	if b.Status != rack.BuildComplete {
+		return b, &BuildFailedError{ID: id, Reason: b.Reason, Tail: last.String()}
+	}
+	j.output("release", b.Release)
+	j.printf("Release: %s", b.Release)
+	return b, nil
+}
+
+// Check finds everything that is wrong with the inputs before anything is done,
+// and gives build args without a value that of lookup.
+func (in *BuildInputs) Check(lookup func(string) (string, bool)) error {
+	resolved, missing := in.BuildArgs.Resolve("build-args", lookup)
+	if missing == nil {
+		in.BuildArgs = resolved
+	}
+	return options.Join(in.Target.Check(lookup), in.Source.check(), missing, refuseCommas(in.BuildArgs))
+}
+
+// refuseCommas refuses what racks cannot be told: they take the list of build
+// arguments apart at every comma.
+func refuseCommas(args options.Pairs) error {
+	found := &options.Error{}
+	for _, a := range args {
+		if strings.Contains(a.Value, ",") {
+			found.Problems = append(found.Problems, options.Problem{Input: "build-args", Value: a.Key,
+				Message: "holds a comma, at which a Rack would cut its value in two", Accepted: []string{"values without commas"}})
+		}
+	}
+	if len(found.Problems) == 0 {
+		return nil
+	}
+	return found
+}
+
+// list is how a rack is told the build args.
+func list(args options.Pairs) []string {
+	var list []string
+	for _, a := range args {
+		list = append(list, a.Key+"="+a.Value)
+	}
+	return list
+}
+
+// pointer is how a rack is told a choice that may be left to it.
+func pointer(s options.Switch) *bool {
+	if !s.IsSet() {
+		return nil
+	}
+	on := s.IsOn()
+	return &on
+}

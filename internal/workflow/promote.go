@@ -1,0 +1,61 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// PromoteInputs are the inputs of promote.
+type PromoteInputs struct {
+	Target
+	Release string        `env:"release,notEmpty" usage:"id of the release"`
+	Force   bool          `env:"force" envDefault:"false" usage:"promote even while the app is updating"`
+	Wait    bool          `env:"wait" envDefault:"true" usage:"wait until the release is live, and fail if it does not become so"`
+	Timeout time.Duration `env:"timeout" envDefault:"60m" usage:"limit for everything together"`
+}
+
+// NotLiveError says that a promote was begun and that the release is not live.
+type NotLiveError struct {
+	Release string
+	rack.Outcome
+}
+
+func (e *NotLiveError) Error() string {
+	return fmt.Sprintf("release %s is not live: %s: %s", e.Release, e.Verdict, e.Reason)
+}
+
+// Promote makes a release the active one and says truthfully whether it is
+// live. The output promoted is true only then.
+func Promote(ctx context.Context, j Job, in PromoteInputs) (rack.Outcome, error) {
+	ctx, done := limited(ctx, in.Timeout)
+	defer done()
+	j.output("release", in.Release)
+	return j.promote(ctx, in)
+}
+
+// promote is the part that deploy shares.
+func (j Job) promote(ctx context.Context, in PromoteInputs) (o rack.Outcome, err error) {
+	defer func() { j.output("promoted", strconv.FormatBool(o.Verdict == rack.Live)) }()
+	before, err := j.Rack.App(ctx, in.App)
+	if err != nil {
+		return o, err
+	}
+	j.printf("Promoting %s", in.Release)
+	if err := j.Rack.Promote(ctx, in.App, in.Release, in.Force); err != nil {
+		return o, fmt.Errorf("promote %s: %w", in.Release, err)
+	}
+	if !in.Wait {
+		j.printf("The rack has begun to promote %s; nobody waits for the end", in.Release)
+		return o, nil
+	}
+	o = j.Rack.Await(ctx, in.App, in.Release, before.Release)
+	if o.Verdict != rack.Live {
+		return o, &NotLiveError{Release: in.Release, Outcome: o}
+	}
+	j.printf("Release %s is live", in.Release)
+	return o, nil
+}

@@ -1,0 +1,73 @@
+package workflow
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/source"
+)
+
+// upload packs the source into the body of the request, so that neither memory
+// nor disk ever holds the archive. Each try packs anew.
+func (j Job) upload(ctx context.Context, app string, s Source, keep []string) (rack.Object, error) {
+	j.printf("Uploading %s", s.Context)
+	began := time.Now()
+	var last *packing
+	object, err := j.Rack.PutObject(ctx, app, objectKey(), func() (io.ReadCloser, error) {
+		last = j.pack(ctx, string(s.Context), keep)
+		return last, nil
+	})
+	if last != nil {
+		<-last.done
+	}
+	if err != nil {
+		return object, fmt.Errorf("upload: %w", err)
+	}
+	j.printf("Uploaded %d files, %s, packed to %s in %s", last.stats.Files, size(last.stats.Bytes),
+		size(last.stats.Packed), time.Since(began).Round(10*time.Millisecond))
+	return object, nil
+}
+
+// packing is a pack that is made while it is read.
+type packing struct {
+	*io.PipeReader
+	stats source.Stats
+	done  chan struct{} // closed when stats are final
+}
+
+func (j Job) pack(ctx context.Context, dir string, keep []string) *packing {
+	r, w := io.Pipe()
+	p := &packing{PipeReader: r, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		var err error
+		p.stats, err = source.Pack(ctx, w, dir, source.Options{Keep: keep, Warn: j.Log.Warn})
+		w.CloseWithError(err)
+	}()
+	return p
+}
+
+// objectKey is a key in the form of the official clients.
+func objectKey() string {
+	var b [15]byte
+	rand.Read(b[:]) // never fails
+	return "tmp/" + hex.EncodeToString(b[:]) + ".tgz"
+}
+
+// size prints a number of bytes for a person.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
