@@ -62,7 +62,7 @@ func (m *machine) link() {
 			}
 			to := &m.nodes[e.to]
 			if to.match == 0 {
-				to.match = 0
+				to.match = m.nodes[to.fail].match
 			}
 			if len(to.edges) == 0 {
 				to.open = m.nodes[to.fail].open

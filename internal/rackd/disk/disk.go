@@ -3,7 +3,6 @@
 package disk
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -76,7 +75,3 @@ func (s *Store) Close() error {
 	os.Remove(s.owner)
 	return errors.Join(s.objects.Close(), s.db.Close())
 }
-
-// encode is the stored form of a record. Equal records have equal forms, which
-// is what compare-and-swap compares.
-func encode(record any) ([]byte, error) { return json.Marshal(record) }

@@ -3,8 +3,9 @@ package disk
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
@@ -17,18 +18,20 @@ import (
 
 var _ rackd.Objects = (*Store)(nil)
 
-// maxKey is the longest file name that the usual file systems take, in bytes.
-const maxKey = 255
+// maxName is the longest file name that the usual file systems take, in bytes.
+const maxName = 255
 
 // objectFile is where an object is, below the objects' root. A key is one file
 // name whatever it holds, so that one key never is the folder of another; the
-// letter in front keeps it from being . or .. or hidden.
-func objectFile(app, key string) (string, error) {
-	name := "o-" + url.PathEscape(key)
-	if len(name) > maxKey {
-		return "", &rack.Error{Status: 400, Message: fmt.Sprintf("object key is longer than %d bytes", maxKey-len("o-"))}
+// letter in front keeps it from being . or .. or hidden. A key too long for a
+// name goes by its hash.
+func objectFile(app, key string) string {
+	name := "o-" + url.QueryEscape(key)
+	if len(name) > maxName {
+		sum := sha256.Sum256([]byte(key))
+		name = "h-" + hex.EncodeToString(sum[:])
 	}
-	return path.Join(app, name), nil
+	return path.Join(app, name)
 }
 
 // partialDir has the objects that are being written; the name is no app's.
@@ -37,11 +40,7 @@ const partialDir = ".partial"
 // PutObject implements [rackd.Objects]. The bytes go to a file of their own
 // that takes the object's place once it is whole and on the disk.
 func (s *Store) PutObject(_ context.Context, app, key string, r io.Reader) (err error) {
-	name, err := objectFile(app, key)
-	if err != nil {
-		return err
-	}
-	if err := s.objects.MkdirAll(app, 0o700); err != nil {
+	if err := s.makeDir(app); err != nil {
 		return err
 	}
 	partial := path.Join(partialDir, rand.Text())
@@ -58,13 +57,25 @@ func (s *Store) PutObject(_ context.Context, app, key string, r io.Reader) (err 
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	if err := s.objects.Rename(partial, name); err != nil {
+	if err := s.objects.Rename(partial, objectFile(app, key)); err != nil {
 		return err
 	}
 	return s.syncDir(app)
 }
 
-// syncDir makes a rename survive a loss of power.
+// makeDir makes the directory of an app's objects, if it is missing.
+func (s *Store) makeDir(app string) error {
+	err := s.objects.Mkdir(app, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.syncDir(".")
+}
+
+// syncDir makes what was added to a directory survive a loss of power.
 func (s *Store) syncDir(name string) error {
 	d, err := s.objects.Open(name)
 	if err != nil {
@@ -79,13 +90,12 @@ func (s *Store) syncDir(name string) error {
 
 // OpenObject implements [rackd.Objects].
 func (s *Store) OpenObject(_ context.Context, app, key string) (io.ReadCloser, error) {
-	name, err := objectFile(app, key)
-	if err != nil {
-		return nil, err
-	}
-	f, err := s.objects.Open(name)
+	f, err := s.objects.Open(objectFile(app, key))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, rack.ErrNotFound
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }

@@ -39,7 +39,7 @@ func (s *Store) ListApps(context.Context) ([]rack.App, error) {
 
 // SwapApp implements [rackd.Apps].
 func (s *Store) SwapApp(_ context.Context, old, next rack.App) error {
-	return swap(s, old, next, old.Name == "", next.Name, appsBucket)
+	return swap(s, change[rack.App]{old, next, old.Name == "", next.Name}, appsBucket)
 }
 
 // Build implements [rackd.Builds].
@@ -58,7 +58,7 @@ func (s *Store) ListBuilds(_ context.Context, app string, limit int) ([]rack.Bui
 
 // SwapBuild implements [rackd.Builds].
 func (s *Store) SwapBuild(_ context.Context, old, next rack.Build) error {
-	return swap(s, old, next, old.ID == "", next.ID, buildsBucket, next.App)
+	return swap(s, change[rack.Build]{old, next, old.ID == "", next.ID}, buildsBucket, next.App)
 }
 
 // Release implements [rackd.Releases].
@@ -77,7 +77,7 @@ func (s *Store) ListReleases(_ context.Context, app string, limit int) ([]rack.R
 
 // AddRelease implements [rackd.Releases].
 func (s *Store) AddRelease(_ context.Context, r rack.Release) error {
-	return swap(s, rack.Release{}, r, true, r.ID, releasesBucket, r.App)
+	return swap(s, change[rack.Release]{next: r, isNew: true, key: r.ID}, releasesBucket, r.App)
 }
 
 func first[T any](all []T, limit int) []T {
@@ -144,14 +144,16 @@ func list[T any](s *Store, path ...string) (records []T, err error) {
 	return records, err
 }
 
-// swap stores next under key if what is stored equals old, or if nothing is
-// stored and the record is to be new.
-func swap(s *Store, old, next any, isNew bool, key string, path ...string) error {
-	before, err := encode(old)
-	if err != nil {
-		return err
-	}
-	after, err := encode(next)
+// change is one compare-and-swap of the record under a key.
+type change[T any] struct {
+	old, next T
+	isNew     bool // nothing may be stored yet
+	key       string
+}
+
+// swap makes a change in the bucket of that path, or returns a conflict.
+func swap[T any](s *Store, c change[T], path ...string) error {
+	after, err := json.Marshal(c.next)
 	if err != nil {
 		return err
 	}
@@ -160,10 +162,34 @@ func swap(s *Store, old, next any, isNew bool, key string, path ...string) error
 		if err != nil {
 			return err
 		}
-		stored := b.Get([]byte(key))
-		if isNew != (stored == nil) || !isNew && !bytes.Equal(stored, before) {
+		stored := b.Get([]byte(c.key))
+		if c.isNew != (stored == nil) {
 			return rack.ErrConflict
 		}
-		return b.Put([]byte(key), after)
+		if same, err := holds(stored, c.old); err != nil {
+			return err
+		} else if !c.isNew && !same {
+			return rack.ErrConflict
+		}
+		return b.Put([]byte(c.key), after)
 	})
+}
+
+// holds tells whether the stored bytes are those of a record. They may have been
+// written by another version of this program, with other fields, so they are
+// compared in the form of this one.
+func holds[T any](stored []byte, record T) (bool, error) {
+	if stored == nil {
+		return false, nil
+	}
+	var read T
+	if err := json.Unmarshal(stored, &read); err != nil {
+		return false, err
+	}
+	a, err := json.Marshal(read)
+	if err != nil {
+		return false, err
+	}
+	b, err := json.Marshal(record)
+	return bytes.Equal(a, b), err
 }

@@ -1,0 +1,196 @@
+package convoxci_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The budgets. What is over one has a second subject in it that wants out.
+const (
+	maxFileLines  = 400
+	maxFuncLines  = 60
+	maxParameters = 5
+	maxFields     = 12
+	maxMethods    = 5
+)
+
+// overBudget are the exceptions, with the number each may have and the reason.
+// The list may only shrink: an entry that is not needed any more fails the test.
+var overBudget = map[string]int{
+	"internal/rack/rack.go: fields of Build":    15, // the record of the wire, field by field
+	"internal/wire/wire.go: fields of Exchange": 13, // likewise
+}
+
+// goFiles parses every file of the module that is not generated or a test.
+func goFiles(t *testing.T, tests bool) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || path != "." && strings.HasPrefix(d.Name(), ".")) {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" || !tests && strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(fileSet, path, nil, parser.ParseComments)
+		files[filepath.ToSlash(path)] = f
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+var fileSet = token.NewFileSet()
+
+// lineSpan counts the lines of a node.
+func lineSpan(n ast.Node) int {
+	return fileSet.Position(n.End()).Line - fileSet.Position(n.Pos()).Line + 1
+}
+
+func TestBudgets(t *testing.T) {
+	used := map[string]bool{}
+	check := func(what string, n, limit int) {
+		if allowed, ok := overBudget[what]; ok && n > limit {
+			used[what] = true
+			limit = allowed
+		}
+		if n > limit {
+			t.Errorf("%s: %d, at most %d", what, n, limit)
+		}
+	}
+	for path, f := range goFiles(t, false) {
+		check(path+": lines", fileSet.Position(f.FileEnd).Line, maxFileLines)
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				name := path + ": %s of " + n.Name.Name
+				check(fmt.Sprintf(name, "lines"), lineSpan(n), maxFuncLines)
+				check(fmt.Sprintf(name, "parameters"), n.Type.Params.NumFields(), maxParameters)
+			case *ast.TypeSpec:
+				if s, ok := n.Type.(*ast.StructType); ok {
+					check(path+": fields of "+n.Name.Name, s.Fields.NumFields(), maxFields)
+				}
+				if i, ok := n.Type.(*ast.InterfaceType); ok {
+					check(path+": methods of "+n.Name.Name, i.Methods.NumFields(), maxMethods)
+				}
+			}
+			return true
+		})
+	}
+	for what := range maps.Keys(overBudget) {
+		if !used[what] {
+			t.Errorf("%q needs no exception any more: take it off the list", what)
+		}
+	}
+}
+
+// TestNoHiddenState: no function runs by itself at start, and no package
+// variable is assigned to.
+func TestNoHiddenState(t *testing.T) {
+	for path, f := range goFiles(t, false) {
+		variables := packageVariables(f)
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s has an init", path)
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				assign, ok := n.(*ast.AssignStmt)
+				if !ok || assign.Tok == token.DEFINE {
+					return true
+				}
+				for _, left := range assign.Lhs {
+					if id, ok := left.(*ast.Ident); ok && id.Obj != nil && slices.Contains(variables, id.Obj) {
+						t.Errorf("%s: %s is a package variable and changes", fileSet.Position(id.Pos()), id.Name)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+func packageVariables(f *ast.File) []*ast.Object {
+	var list []*ast.Object
+	for _, d := range f.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.VAR {
+			continue
+		}
+		for _, s := range g.Specs {
+			for _, name := range s.(*ast.ValueSpec).Names {
+				list = append(list, name.Obj)
+			}
+		}
+	}
+	return list
+}
+
+// TestExportedNamesAreDocumented wants a comment on every exported name that
+// another package can reach, fields of structs left to their type's comment.
+func TestExportedNamesAreDocumented(t *testing.T) {
+	for path, f := range goFiles(t, false) {
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Name.IsExported() && d.Doc == nil && !methodOfUnexported(d) {
+					t.Errorf("%s: %s has no comment", path, d.Name.Name)
+				}
+			case *ast.GenDecl:
+				for _, name := range undocumented(d) {
+					t.Errorf("%s: %s has no comment", path, name)
+				}
+			}
+		}
+	}
+}
+
+// methodOfUnexported tells whether a method belongs to a type that nobody
+// outside can name; the interface it serves has the comment.
+func methodOfUnexported(d *ast.FuncDecl) bool {
+	if d.Recv == nil {
+		return false
+	}
+	t := d.Recv.List[0].Type
+	if star, ok := t.(*ast.StarExpr); ok {
+		t = star.X
+	}
+	id, ok := t.(*ast.Ident)
+	standard := slices.Contains([]string{"Error", "String", "Unwrap"}, d.Name.Name) // said by the interface they are known from
+	return standard || ok && !id.IsExported()
+}
+
+func undocumented(d *ast.GenDecl) []string {
+	var names []string
+	for _, s := range d.Specs {
+		switch s := s.(type) {
+		case *ast.TypeSpec:
+			if s.Name.IsExported() && s.Doc == nil && d.Doc == nil {
+				names = append(names, s.Name.Name)
+			}
+		case *ast.ValueSpec:
+			for _, n := range s.Names {
+				if n.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
+					names = append(names, n.Name)
+				}
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,117 @@
+package convoxci_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/convox-ci/convox-ci/"
+
+// mayImport is the import table: every package of the module, and what of the
+// module it may import. A package that is in no row fails the test, so a new
+// one gets its place when it is made. "x/*" stands for all packages below x.
+var mayImport = map[string][]string{
+	"cmd/convox-ci": {"internal/app"},
+	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/image", "internal/image/*", "internal/manifest",
+		"internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/workflow"},
+	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
+	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
+	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image",
+		"internal/ci", "internal/options", "internal/commit"},
+	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image"},
+	"internal/bake":                    {"internal/manifest", "internal/image"},
+	"internal/image/buildkit":          {"internal/image"},
+	"internal/image/buildkit/embedded": {"internal/image"},
+	"internal/ci":                      nil,
+	"internal/commit":                  nil,
+	"internal/options":                 nil,
+	"internal/source":                  nil,
+	"internal/manifest":                nil,
+	"internal/rack":                    nil,
+	"internal/image":                   nil,
+	"internal/registry":                nil,
+
+	"internal/wire":       nil, // recordings for tests
+	"examples/hello":      nil,
+	"examples/hello/seed": nil,
+	"bench/pack":          {"internal/source"},
+}
+
+// homes are the libraries that weigh so much, or change so often, that one
+// package alone knows them.
+var homes = map[string][]string{
+	"github.com/moby/buildkit":                {"internal/image/buildkit", "internal/image/buildkit/embedded"},
+	"github.com/coder/websocket":              {"internal/rack", "internal/rackd"},
+	"github.com/sethvargo/go-githubactions":   {"internal/ci"},
+	"github.com/caarlos0/env/v10":             {"internal/options"},
+	"gopkg.in/yaml.v3":                        {"internal/manifest"},
+	"github.com/distribution/distribution/v3": {"internal/registry"},
+	"go.etcd.io/bbolt":                        {"internal/rackd/disk", "internal/image/buildkit/embedded"},
+	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
+}
+
+// badNames say nothing about what is in a package.
+var badNames = []string{"util", "utils", "common", "helpers", "types", "models", "config", "client", "server", "api", "aws"}
+
+// listed is what "go list" says of a package.
+type listed struct {
+	ImportPath string
+	GoFiles    []string
+	Imports    []string
+}
+
+func listPackages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,GoFiles,Imports", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+}
+
+func TestImportTable(t *testing.T) {
+	for _, p := range listPackages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s has no row in the import table", name)
+		}
+		for _, path := range p.Imports {
+			if ours, ok := strings.CutPrefix(path, module); ok && !matches(allowed, ours) {
+				t.Errorf("%s may not import %s", name, ours)
+			}
+			for library, home := range homes {
+				if (path == library || strings.HasPrefix(path, library+"/")) && !slices.Contains(home, name) {
+					t.Errorf("%s imports %s, whose home is %s", name, path, strings.Join(home, ", "))
+				}
+			}
+		}
+		if last := name[strings.LastIndex(name, "/")+1:]; slices.Contains(badNames, last) {
+			t.Errorf("%s: the name %s says nothing about what is in it", name, last)
+		}
+	}
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		below, all := strings.CutSuffix(p, "*")
+		return p == name || all && strings.HasPrefix(name, below)
+	})
+}
