@@ -33,35 +33,11 @@ func (c *Client) CreateApp(ctx context.Context, name string) (App, error) {
 }
 
 // PutObject stores bytes under a key of an app. open is called once for each
-// try; an error of reading is returned as it is and not tried again.
+// try, and what it gives is closed; an error of opening or reading is returned
+// as it is and not tried again.
 func (c *Client) PutObject(ctx context.Context, app, key string, open func() (io.ReadCloser, error)) (Object, error) {
 	var o Object
-	var read error
-	opened := func() (io.ReadCloser, error) {
-		r, err := open()
-		return &witness{ReadCloser: r, err: &read}, err
-	}
-	err := c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "objects", key), open: opened, repeatable: true}, &o)
-	if read != nil {
-		return o, read
-	}
-	return o, err
-}
-
-// witness keeps the error of reading a request body, which the transport
-// reports as its own and which must not count as a fault of the network.
-type witness struct {
-	io.ReadCloser
-	err *error
-}
-
-func (w *witness) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		*w.err = err
-		err = &Error{Status: http.StatusBadRequest, Err: err} // not to be tried again
-	}
-	return n, err
+	return o, c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "objects", key), open: open, repeatable: true}, &o)
 }
 
 // BuildOptions are the options of a new build. Zero values are not sent.

@@ -2,17 +2,20 @@ package rack
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 const (
-	maxErrorBody  = 8 << 10  // bytes kept of an error answer; a proxy may answer with a whole page
-	maxAnswerBody = 64 << 20 // bytes of a JSON answer; a list of releases carries a manifest each
+	maxErrorBody  = 8 << 10     // bytes kept of an error answer; a proxy may answer with a whole page
+	maxAnswerBody = 64 << 20    // bytes of a JSON answer; a list of releases carries a manifest each
+	getTimeout    = time.Minute // for a whole answer to a GET, which a rack gives in a second: a dead connection must not stop the polls
 )
 
 // Client talks to one rack. Its methods may be called from several goroutines.
@@ -20,11 +23,13 @@ type Client struct {
 	endpoint Endpoint
 	http     *http.Client
 	notice   func(string)
+	session  atomic.Pointer[string] // given by a console that asked for one; nil until then
 }
 
 // New makes a client for an endpoint over a transport (see [Transport]; tests
 // hand in one that fails on purpose). notice is told of each retry and each
-// reopened stream in a line for a person; nil means nobody is.
+// reopened stream in a line for a person, from several goroutines at once; nil
+// means nobody is.
 func New(e Endpoint, t http.RoundTripper, notice func(string)) *Client {
 	if notice == nil {
 		notice = func(string) {}
@@ -44,7 +49,7 @@ type call struct {
 	method, path string
 	query        url.Values
 	form         url.Values                    // sent as a form; nil or empty: no body, as the official clients have it
-	open         func() (io.ReadCloser, error) // sent as bytes; may be opened once for each try
+	open         func() (io.ReadCloser, error) // sent as bytes; opened once for each try
 	repeatable   bool                          // doing it twice is the same as doing it once
 }
 
@@ -52,47 +57,68 @@ type call struct {
 // Repeatable calls are tried again as retry.go says.
 func (c *Client) do(ctx context.Context, k call, out any) error {
 	return c.retry(ctx, k, func() error {
-		body, err := k.body()
-		if err != nil {
-			return err
+		err := c.try(ctx, k, out)
+		begun, failed := c.answerChallenge(ctx, err)
+		if failed != nil {
+			return failed
 		}
-		req, err := c.request(ctx, k, body)
-		if err != nil {
-			return err
+		if begun {
+			return c.try(ctx, k, out)
 		}
-		res, err := c.http.Do(req)
-		if err != nil {
-			return c.unanswered(ctx, k, err)
-		}
-		defer res.Body.Close()
-		return decode(res, k, out)
+		return err
 	})
 }
 
-func (k call) body() (io.ReadCloser, error) {
-	switch {
-	case k.open != nil:
-		return k.open()
-	case len(k.form) > 0:
-		return io.NopCloser(strings.NewReader(k.form.Encode())), nil
+// try makes a call once.
+func (c *Client) try(ctx context.Context, k call, out any) error {
+	within, done := ctx, context.CancelFunc(func() {})
+	if k.method == http.MethodGet {
+		within, done = context.WithTimeout(ctx, getTimeout)
 	}
-	return nil, nil
+	defer done()
+	req, err := c.request(within, k)
+	if err != nil {
+		return err
+	}
+	var sent upload
+	if k.open != nil {
+		if sent.from, err = k.open(); err != nil {
+			return err
+		}
+		req.Body, req.ContentLength = &sent, -1 // chunked, so that a pack can be streamed
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if err := sent.fault(); err != nil {
+			return err
+		}
+		return unanswered(ctx, within, k, err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return refusal(k, res)
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBody))
+	if out == nil {
+		return nil // the status has said it all
+	}
+	if err != nil {
+		return unanswered(ctx, within, k, err)
+	}
+	return decode(k, data, out)
 }
 
-func (c *Client) request(ctx context.Context, k call, body io.ReadCloser) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	u := c.endpoint.base
 	u.Path = k.path
 	u.RawQuery = k.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", k.method, k.path, err)
-	}
-	if body != nil {
-		req.Body = body
-		req.ContentLength = -1 // chunked, so that a pack can be streamed
-	}
+	var body io.Reader
 	if len(k.form) > 0 {
-		req.ContentLength = int64(len(k.form.Encode()))
+		body = strings.NewReader(k.form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, k.method, u.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: not a request that can be sent", k.method, k.path) // err holds the URL
 	}
 	req.Header = c.header()
 	// A rack reads a form only under this type, and stores an object of 0 bytes under it.
@@ -110,62 +136,29 @@ func (c *Client) header() http.Header {
 	h := http.Header{}
 	h.Set("User-Agent", "convox-ci")
 	probe := &http.Request{Header: h}
-	probe.SetBasicAuth(c.endpoint.user, c.endpoint.password)
+	probe.SetBasicAuth(c.endpoint.user, c.endpoint.Password())
 	if c.endpoint.rack != "" {
 		h.Set("Rack", c.endpoint.rack)
+	}
+	if s := c.session.Load(); s != nil {
+		h.Set("Session", *s)
 	}
 	return h
 }
 
-// decode reads an answer: an [*Error] for a status of 400 or more, else JSON.
-func decode(res *http.Response, k call, out any) error {
-	if res.StatusCode >= http.StatusMultipleChoices {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
-		return &Error{Method: k.method, Path: k.path, Status: res.StatusCode, Message: message(text)}
+// unanswered describes a request that got no whole answer within its own time
+// or that of ctx. A [*url.Error] prints its URL, so only what is inside it is
+// kept.
+func unanswered(ctx, within context.Context, k call, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if out == nil {
-		_, err := io.Copy(io.Discard, io.LimitReader(res.Body, maxErrorBody)) // so that the connection can be reused
-		return err
+	if within.Err() != nil { // not to be taken for a deadline of the caller's
+		return &Error{Method: k.method, Path: k.path, Err: errSilent}
 	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBody))
-	if err != nil {
-		return &Error{Method: k.method, Path: k.path, Err: err}
-	}
-	// A connection that broke inside the rack shows as 200 with nothing in it.
-	if len(data) == 0 {
-		return &Error{Method: k.method, Path: k.path, Err: io.ErrUnexpectedEOF}
-	}
-	if err := json.Unmarshal(data, out); err != nil {
-		return &Error{Method: k.method, Path: k.path, Status: http.StatusBadGateway,
-			Message: fmt.Sprintf("%s %s: the answer is not the JSON of a rack", k.method, k.path)}
-	}
-	return nil
-}
-
-// message finds the rack's words in the body of an error: JSON with an error,
-// or the text. Of a page of a proxy nothing is kept.
-func message(body []byte) string {
-	var j struct {
-		Error string `json:"error"`
-	}
-	if json.Unmarshal(body, &j) == nil && j.Error != "" {
-		return j.Error
-	}
-	text := strings.TrimSpace(string(body))
-	if strings.HasPrefix(text, "<") {
-		return ""
-	}
-	return strings.ToValidUTF8(text, "\uFFFD")
-}
-
-// unanswered describes a request that got no answer. A [*url.Error] prints its
-// URL, so only what is inside it is kept.
-func (c *Client) unanswered(ctx context.Context, k call, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	if inner, ok := err.(*url.Error); ok {
-		err = inner.Err
+	var outer *url.Error
+	for errors.As(err, &outer) {
+		err = outer.Err
 	}
 	return &Error{Method: k.method, Path: k.path, Err: err}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // Kinds of errors, to be asked for with [errors.Is].
@@ -20,15 +21,21 @@ var (
 	ErrConflict = errors.New("conflict")
 )
 
-// Error is an answer of the rack with a status of 400 or more, or the lack of
-// an answer. It holds neither the host's credentials nor a query.
+// Error is an answer that is no success, or the lack of an answer. It holds
+// neither the host's credentials nor a query.
 type Error struct {
 	Method  string // of the request, "" when the rack itself makes the error
 	Path    string // without the query, which may carry a signed token
 	Status  int    // HTTP status; 0 when there was no answer
 	Message string // the rack's own words, at most maxErrorBody bytes
 	Err     error  // why there was no answer; nil when there was one
+
+	after     time.Duration // that the other side wants to be left alone for, 0 if it did not say
+	challenge string        // header WWW-Authenticate of the answer
 }
+
+// errSilent is the cause when an answer did not come, or did not end, in time.
+var errSilent = errors.New("no answer in time")
 
 // Error says what the rack said. The request is named only where the rack said
 // nothing, since its words are written for people and the path is not.
@@ -56,7 +63,7 @@ func (e *Error) Is(target error) bool {
 	case ErrForbidden:
 		return e.Status == http.StatusForbidden
 	case ErrUnavailable:
-		return e.Status == 0 || isGateway(e.Status)
+		return e.Status < http.StatusBadRequest || isGateway(e.Status)
 	case ErrConflict:
 		return e.Status == http.StatusConflict
 	}

@@ -3,7 +3,6 @@ package rack
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +14,8 @@ import (
 const (
 	maxTries   = 5                      // with the waits below: about 8 seconds, longer than a balancer takes to drop a dead node
 	firstDelay = 500 * time.Millisecond // before the second try; doubled for each further one
+	// maxRetryAfter bounds how long we wait because we were told to.
+	maxRetryAfter = time.Minute
 )
 
 // verdicts is what may be tried again after an answer. Requests that are not
@@ -40,7 +41,7 @@ func (c *Client) retry(ctx context.Context, k call, try func() error) error {
 		if err == nil || n == maxTries || !errors.As(err, &e) || !again(e, k.repeatable) {
 			return err
 		}
-		wait := delay/2 + rand.N(delay) // spread, so that the jobs of one workflow do not return together
+		wait := max(delay/2+rand.N(delay), e.after) // spread, so that the jobs of one workflow do not return together
 		c.notice(fmt.Sprintf("%s %s: %v; trying again in %s", k.method, k.path, cause(e), wait.Round(100*time.Millisecond)))
 		if err := sleep(ctx, wait); err != nil {
 			return err
@@ -72,22 +73,20 @@ func again(e *Error, repeatable bool) bool {
 }
 
 // permanent tells the faults that no second try mends: a certificate that is
-// not trusted, a name that does not exist.
+// not trusted, a server that does not speak TLS, a name that does not exist.
 func permanent(err error) bool {
 	var cert *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
-	return errors.As(err, &cert) || errors.As(err, &authority) || errors.As(err, &host) ||
-		errors.As(err, &record) || errors.As(err, &dns) && dns.IsNotFound
+	return errors.As(err, &cert) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.As(err, &dns) && dns.IsNotFound
 }
 
-// neverSent tells whether the connection was never made, so that even a
-// request that must not be done twice can be sent again.
+// neverSent tells whether the connection, to the rack or to a proxy, was never
+// made, so that even a request that must not be done twice can be sent again.
 func neverSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect")
 }
 
 // sleep waits, or returns the cause of the context's end.

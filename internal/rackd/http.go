@@ -141,7 +141,11 @@ const maxForm = 10 << 20
 // the subject of a commit need not be.
 func form(r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(nil, r.Body, maxForm)
-	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, fault(http.StatusBadRequest, "reading the form: %v", err)
 	}
 	for _, values := range r.Form {

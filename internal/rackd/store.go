@@ -65,6 +65,7 @@ type Objects interface {
 	// PutObject stores all of r in the place of what was stored before, or
 	// leaves that as it is if r ends in an error, which it returns.
 	PutObject(ctx context.Context, app, key string, r io.Reader) error
-	// OpenObject opens what was stored, or returns an error that is [rack.ErrNotFound].
+	// OpenObject opens what was stored, or returns an error that is
+	// [rack.ErrNotFound]. What is open stays as it was when another takes its place.
 	OpenObject(ctx context.Context, app, key string) (io.ReadCloser, error)
 }

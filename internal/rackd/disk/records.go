@@ -163,12 +163,11 @@ func swap[T any](s *Store, c change[T], path ...string) error {
 			return err
 		}
 		stored := b.Get([]byte(c.key))
-		if c.isNew != (stored == nil) {
-			return rack.ErrConflict
-		}
-		if same, err := holds(stored, c.old); err != nil {
+		same, err := holds(stored, c.old)
+		if err != nil {
 			return err
-		} else if !c.isNew && !same {
+		}
+		if c.isNew != (stored == nil) || !c.isNew && !same {
 			return rack.ErrConflict
 		}
 		return b.Put([]byte(c.key), after)

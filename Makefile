@@ -1,0 +1,42 @@
+# demo   deploys examples/hello to the rack on this machine
+# test   every test, on real parts
+# check  format, vet, lint and the guards of the structure
+# fix    repairs what can be repaired by a program
+# bench  the benchmarks against peers, see bench/README.md
+# size   what the binary weighs, and which packages bring it
+
+export CGO_ENABLED ?= 0
+
+GO := $(shell find cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
+TOOLS := bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
+
+.PHONY: build demo test check fix bench size
+
+build: bin/convox-ci
+
+bin/convox-ci: $(GO) go.mod go.sum
+	go build -trimpath -ldflags='-s -w' -o $@ ./cmd/convox-ci
+
+$(TOOLS) &: tools/go.mod tools/go.sum
+	go build -C tools -o ../bin/tools/ tool
+
+demo: bin/convox-ci
+	scripts/need
+	scripts/demo
+
+test: $(TOOLS)
+	scripts/need
+	scripts/test
+
+check: $(TOOLS)
+	scripts/check
+
+fix:
+	gofmt -w bench cmd examples internal *.go
+	go mod tidy
+
+bench:
+	go run ./bench/pack
+
+size:
+	go run ./bench/size
