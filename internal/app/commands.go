@@ -83,6 +83,9 @@ func verb[Inputs any](p *process, name, short, positional string, do func(contex
 
 func (p *process) build(ctx context.Context, in workflow.BuildInputs) error {
 	return p.with(ctx, in.Target, func(j workflow.Job) error {
+		if err := ensureApp(ctx, j.Rack, in.Target); err != nil {
+			return err
+		}
 		_, err := workflow.Build(ctx, j, in)
 		return err
 	})
@@ -90,6 +93,9 @@ func (p *process) build(ctx context.Context, in workflow.BuildInputs) error {
 
 func (p *process) deploy(ctx context.Context, in workflow.DeployInputs) error {
 	return p.with(ctx, in.Target, func(j workflow.Job) error {
+		if err := ensureApp(ctx, j.Rack, in.Target); err != nil {
+			return err
+		}
 		_, err := workflow.Deploy(ctx, j, in)
 		return err
 	})

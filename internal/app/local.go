@@ -13,8 +13,8 @@ import (
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
-// connectLocal starts the embedded rack for this run and makes the app if it is
-// missing. It is spoken to over HTTP, like any other.
+// connectLocal starts the embedded rack for this run. It is spoken to over HTTP,
+// like any other.
 func (p *process) connectLocal(ctx context.Context, t workflow.Target) (*rack.Client, func() error, error) {
 	data, err := p.dataDir(string(t.Data))
 	if err != nil {
@@ -35,13 +35,20 @@ func (p *process) connectLocal(ctx context.Context, t workflow.Target) (*rack.Cl
 	if err != nil {
 		return nil, nil, errors.Join(err, r.close())
 	}
-	c := rack.New(e, transport, p.notice)
-	if _, err := c.App(ctx, t.App); errors.Is(err, rack.ErrNotFound) {
-		if _, err = c.CreateApp(ctx, t.App); err != nil {
-			return nil, nil, errors.Join(err, r.close())
-		}
+	return rack.New(e, transport, p.notice), r.close, nil
+}
+
+// ensureApp makes the app on the local rack if it is missing: to try something
+// there needs no preparation. On other racks a wrong name must not make an app.
+func ensureApp(ctx context.Context, c *rack.Client, t workflow.Target) error {
+	if t.Rack != workflow.LocalRack {
+		return nil
 	}
-	return c, r.close, nil
+	_, err := c.App(ctx, t.App)
+	if errors.Is(err, rack.ErrNotFound) {
+		_, err = c.CreateApp(ctx, t.App)
+	}
+	return err
 }
 
 // dataDir is where the embedded rack keeps its data: what the input says, else

@@ -26,7 +26,6 @@ type rackOptions struct {
 	registry       string // address of the registry; "" is the default one, or any if that is taken
 	data           string // directory of everything it keeps
 	owner          string // who it is, for those who want the data as well
-	builds         int    // at once
 }
 
 // runningRack is an embedded rack that serves.
@@ -56,7 +55,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	engine := &engine{root: filepath.Join(o.data, "buildkit"), mirrors: mirrors, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
 	server, err := rackd.New(ctx, rackd.Config{
-		Name: o.name, Password: o.password, Registry: r.registry, Spool: filepath.Join(o.data, "spool"), Builds: o.builds,
+		Name: o.name, Password: o.password, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
 		Baker:  &bake.Baker{Builder: engine, Registry: &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}},
 	})
