@@ -117,9 +117,22 @@ func TestMerge(t *testing.T) {
 		})
 	}
 	t.Run("build", func(t *testing.T) {
-		s := load1(t, "b: &b {path: p, manifest: m}\nservices: {w: {build: {<<: *b, manifest: own}}}")
-		if want := (manifest.Build{Path: "p", Manifest: "own"}); !cmp.Equal(want, s.Build) {
-			t.Errorf("got %+v, want %+v", s.Build, want)
+		for _, key := range []string{"<<", "'<<'"} {
+			s := load1(t, "b: &b {path: p, manifest: m}\nservices: {w: {build: {"+key+": *b, manifest: own}}}")
+			if want := (manifest.Build{Path: "p", Manifest: "own"}); !cmp.Equal(want, s.Build) {
+				t.Errorf("%s: got %+v, want %+v", key, s.Build, want)
+			}
+		}
+	})
+	t.Run("resource", func(t *testing.T) {
+		m, err := manifest.Load([]byte("r: &r {type: redis}\nresources: {a: {<<: *r}, b: {'<<': *r}, 3: *r}"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range []string{"a", "b", "3"} {
+			if got := m.Resources[i]; got.Name != name || got.Type != "redis" {
+				t.Errorf("got %+v, want a redis named %s", got, name)
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ func (d *decoder) environment(n *yaml.Node) ([]string, error) {
 		if inner := follow(element); inner.Kind == yaml.SequenceNode {
 			list = inner.Content
 		}
-		if err := d.spend(1 + len(list)); err != nil {
+		if err := d.spend(max(1, len(list))); err != nil {
 			return nil, err
 		}
 		for _, entry := range list {

@@ -79,6 +79,8 @@ func TestTypeErrors(t *testing.T) {
 		{"services sequence", "services: [web]", mismatch(1, 11, "!!seq into yaml.MapSlice")},
 		{"service scalar", "services: {web: 6.0}", mismatch(1, 17, "!!int `6` into manifest.Service")},
 		{"service text", "services: {web: nginx:latest-alpine}", mismatch(1, 17, "!!str `nginx:l...` into manifest.Service")},
+		{"ten bytes", "services: {web: abcdefghij}", mismatch(1, 17, "!!str `abcdefghij` into manifest.Service")},
+		{"eleven bytes", "services: {web: abcdefghijk}", mismatch(1, 17, "!!str `abcdefg...` into manifest.Service")},
 		{"service sequence", "services: {web: [a]}", mismatch(1, 17, "!!seq into manifest.Service")},
 		{"image map", service("image: {a: b}"), mismatch(3, 12, "!!map into string")},
 		{"path sequence", service("build: {path: [a]}"), mismatch(3, 19, "!!seq into string")},
@@ -135,13 +137,15 @@ func TestSyntaxErrors(t *testing.T) {
 		{"anchor", "a: b\nc: *none\n", fault{2, 0, "yaml: unknown anchor 'none' referenced"}},
 		{"anchor from a value", "a: b\nc: ${STAR}\n", fault{2, 0, "yaml: unknown anchor '...' referenced"}},
 		{"anchor in itself", "x: &a\n  - [b, *a]\n", fault{2, 9, "yaml: anchor 'a' value contains itself"}},
+		{"anchor in itself from a value", "x: ${LOOP}\n", fault{1, 15, "yaml: anchor '...' value contains itself"}},
+		{"end of the file", "services: [\n", fault{1, 0, "yaml: line 1: did not find expected node content"}},
 		{"merge of text", "services:\n  web:\n    <<: x\n", fault{3, 9, "yaml: map merge requires map or sequence of maps as the value"}},
 		{"merge of texts", "services:\n  web:\n    <<: [{}, x]\n", fault{3, 14, "yaml: map merge requires map or sequence of maps as the value"}},
 		{"merge of nothing", "services:\n  web:\n    <<: ${NONE}\n", fault{3, 8, "yaml: map merge requires map or sequence of maps as the value"}},
 		{"control character", "a: \x01\n", fault{1, 0, "yaml: control characters are not allowed"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := manifest.Load([]byte(tt.text), map[string]string{"STAR": "*hunter22"})
+			_, err := manifest.Load([]byte(tt.text), map[string]string{"STAR": "*hunter22", "LOOP": "&hunter22 [*hunter22]"})
 			checkFault(t, err, tt.want)
 		})
 	}

@@ -101,14 +101,14 @@ func TestLoadEmpty(t *testing.T) {
 // two services do not share the memory of the global entries.
 func TestLoadDoesNotKeepEnv(t *testing.T) {
 	env := map[string]string{"A": "1", "UNUSED": "2"}
-	m, err := manifest.Load([]byte("environment: [A, G=1]\nservices:\n  a: {environment: [X=1]}\n  b: {environment: [Y=1]}\n"), env)
+	m, err := manifest.Load([]byte("environment: [A, G=1, H=1]\nservices:\n  a: {environment: [X=1]}\n  b: {environment: [Y=1]}\n"), env)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(map[string]string{"A": "1", "UNUSED": "2"}, env); diff != "" {
 		t.Error(diff)
 	}
-	want := [][]string{{"A", "G=1", "X=1"}, {"A", "G=1", "Y=1"}}
+	want := [][]string{{"A", "G=1", "H=1", "X=1"}, {"A", "G=1", "H=1", "Y=1"}}
 	if diff := cmp.Diff(want, [][]string{m.Services[0].Environment, m.Services[1].Environment}); diff != "" {
 		t.Error(diff)
 	}
