@@ -2,9 +2,9 @@
 
 // Command pack measures how long it takes to send a source tree, against tar and pigz.
 //
-// Each round sends the tree twice over HTTP on loopback to a server that throws it away: once packed by
-// internal/source, once by "tar | pigz". Each sending is a process of its own, whose peak memory the
-// system tells. Rounds alternate, so that noise of the machine falls on both.
+// Each round sends the tree twice over HTTP on loopback to a server that throws it away: once
+// packed by internal/source, once by "tar | pigz". Each sending is a process of its own, whose peak
+// memory the system tells. Rounds alternate, so that noise of the machine falls on both.
 package main
 
 import (

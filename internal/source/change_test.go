@@ -36,8 +36,8 @@ func packSlowly(t *testing.T, dir string, skip int64, change func()) (int64, err
 	return n, <-result
 }
 
-// headerBytes are read before the change: the gzip header and one byte of the first block, in which is the
-// header of the first file.
+// headerBytes are read before the change: the gzip header and one byte of the first block, in which
+// is the header of the first file.
 const headerBytes = 11
 
 func TestFileThatChanges(t *testing.T) {
@@ -84,22 +84,23 @@ func TestNameThatChanges(t *testing.T) {
 		name   string
 		file   string
 		change func(file string) error
-		want   error // nil for any
+		want   error  // nil for any
+		text   string // after the name
 	}{
-		{"vanishes before it is walked", "f399", os.Remove, fs.ErrNotExist},
-		{"vanishes before it is opened", "f080", os.Remove, fs.ErrNotExist},
+		{"vanishes before it is walked", "f399", os.Remove, fs.ErrNotExist, "no such file"},
+		{"vanishes before it is opened", "f080", os.Remove, fs.ErrNotExist, "no such file"},
 		{"becomes a link out of the tree", "f080", func(f string) error {
 			return errors.Join(os.Remove(f), os.Symlink(outside, f))
-		}, nil}, // os.Root has no kind for it
+		}, nil, "path escapes"}, // os.Root has no kind for it
 		{"becomes a link to another file", "f080", func(f string) error {
 			return errors.Join(os.Remove(f), os.Symlink("f000", f))
-		}, source.ErrChanged},
+		}, source.ErrChanged, "changed"},
 		{"is replaced", "f080", func(f string) error {
 			return os.Rename(filepath.Join(filepath.Dir(f), "f399"), f)
-		}, source.ErrChanged},
+		}, source.ErrChanged, "changed"},
 		{"becomes a folder", "f080", func(f string) error {
 			return errors.Join(os.Remove(f), os.Mkdir(f, 0o755))
-		}, source.ErrChanged},
+		}, source.ErrChanged, "changed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestNameThatChanges(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
-				if err == nil || !strings.Contains(err.Error(), `"`+test.file+`"`) {
+				if err == nil || !strings.HasPrefix(err.Error(), `pack "`+test.file+`": `+test.text) {
 					t.Fatalf("Pack = %v, want an error with the name", err)
 				}
 				if test.want != nil && !errors.Is(err, test.want) {
@@ -173,26 +174,57 @@ func TestCancelSendsNoMore(t *testing.T) {
 	})
 }
 
+// openFiles counts the open files of this process.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("this system has no /proc/self/fd, which tells the open files")
+	}
+	return len(open)
+}
+
 func TestNothingIsLeftOpen(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 200 {
 		grow(t, dir, map[string]string{fmt.Sprintf("d%03d/f", i): noise(uint64(i), 300<<10)})
 	}
-	count := func() int {
-		open, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Skip("this system has no /proc/self/fd, which tells the open files")
-		}
-		return len(open)
-	}
-	before := count()
+	before := openFiles(t)
 	for _, left := range []int{0, 1 << 20, 1 << 30} {
 		_, err := source.Pack(t.Context(), &brokenWriter{left}, dir, source.Options{})
 		if (err == nil) != (left == 1<<30) {
 			t.Errorf("after %d bytes: %v", left, err)
 		}
-		if after := count(); after != before {
+		if after := openFiles(t); after != before {
 			t.Errorf("after %d bytes: %d files are open, %d before", left, after, before)
 		}
+	}
+}
+
+func TestReadAheadIsBounded(t *testing.T) {
+	const heads, queued, others = 32, 128, 10 // others are the folders on the way down, and files being opened
+	for name, most := range map[string]int{"all/f%04d": heads + others, "d%04d/f": heads + queued + others} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i := range 1000 {
+				large := fmt.Sprintf(name, i)
+				grow(t, dir, map[string]string{large: ""})
+				if err := os.Truncate(filepath.Join(dir, large), 300<<10); err != nil { // beyond what is read at once
+					t.Fatal(err)
+				}
+			}
+			synctest.Test(t, func(t *testing.T) {
+				before := openFiles(t)
+				_, err := packSlowly(t, dir, 0, func() {
+					got := openFiles(t) - before
+					if got > most {
+						t.Errorf("%d files are open at once, want at most %d", got, most)
+					}
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		})
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzUnpack: whatever the archive holds, nothing appears or changes outside of the root, and inside there are
-// no more files and bytes than allowed, and neither links nor devices.
+// FuzzUnpack: whatever the archive holds, nothing appears or changes outside of the root, and
+// inside there are no more files and bytes than allowed, and neither links nor devices.
 func FuzzUnpack(f *testing.F) {
 	for _, entries := range [][]stored{
 		{file("f", "content", 0o644), folder("d/", 0o700), file("d/f", "", 0o755)},

@@ -15,7 +15,8 @@ import (
 	"github.com/convox-ci/convox-ci/internal/source"
 )
 
-// grow makes files below dir: a name that ends in a slash is a folder, a content "-> x" a link to x.
+// grow makes files below dir: a name that ends in a slash is a folder, a content "-> x" a link to
+// x.
 func grow(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	for name, content := range files {

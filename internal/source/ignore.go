@@ -8,13 +8,15 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// ignoreFile is the only file with ignore rules, at the top of the tree. One below is a file like others.
+// ignoreFile is the only file with ignore rules, at the top of the tree. One below is a file like
+// others.
 const ignoreFile = ".dockerignore"
 
 // maxIgnoreFile is the bytes of rules that are read: a thousand times what projects have.
@@ -24,19 +26,18 @@ const maxIgnoreFile = 1 << 20
 type rules struct {
 	matcher *patternmatcher.PatternMatcher // nil when nothing is ignored
 	again   []string                       // the patterns of the "!" rules
-	keep    map[string]bool                // true for a kept file, false for a folder above one
+	keep    map[string]bool                // the kept files
+	above   map[string]bool                // the folders above kept files
 }
 
 // readRules reads dir's ignore file. Without one, nothing is ignored.
 func readRules(dir string, keep []string) (*rules, error) {
-	r := &rules{keep: map[string]bool{}}
+	r := &rules{keep: map[string]bool{}, above: map[string]bool{}}
 	for _, name := range keep {
 		name = path.Clean(filepath.ToSlash(name))
 		r.keep[name] = true
-		for above := path.Dir(name); above != path.Dir(above); above = path.Dir(above) {
-			if !r.keep[above] {
-				r.keep[above] = false
-			}
+		for up := path.Dir(name); up != path.Dir(up); up = path.Dir(up) {
+			r.above[up] = true
 		}
 	}
 	patterns, err := readPatterns(filepath.Join(dir, ignoreFile))
@@ -57,8 +58,9 @@ func readRules(dir string, keep []string) (*rules, error) {
 	return r, nil
 }
 
-// readPatterns reads the rules in a file, none when it is missing. The file is not part of what is sent by
-// being read here, so it may be a link to a file outside of the tree, as repositories with many apps have.
+// readPatterns reads the rules in a file, none when it is missing. The file is not part of what is
+// sent by being read here, so it may be a link to a file outside of the tree, as repositories with
+// many apps have.
 func readPatterns(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,8 +84,8 @@ func readPatterns(name string) ([]string, error) {
 	return patterns, nil
 }
 
-// check finds the faults of one rule, which a matcher of all rules would only report in the middle of the walk and without saying
-// which rule it is.
+// check finds the faults of one rule, which a matcher of all rules would only report in the middle
+// of the walk and without saying which rule it is.
 func check(pattern string) error {
 	one, err := patternmatcher.New([]string{strings.TrimPrefix(pattern, "!")})
 	if err != nil {
@@ -93,8 +95,8 @@ func check(pattern string) error {
 	return err
 }
 
-// ignored reports whether the entry is left out, and what its children need to know; above is that of the folder
-// it is in.
+// ignored reports whether the entry is left out, and what its children need to know; above is that
+// of the folder it is in.
 func (r *rules) ignored(name string, above patternmatcher.MatchInfo) (bool, patternmatcher.MatchInfo, error) {
 	if r.matcher == nil {
 		return false, above, nil
@@ -103,21 +105,14 @@ func (r *rules) ignored(name string, above patternmatcher.MatchInfo) (bool, patt
 	return ignored && !r.keep[name], info, err
 }
 
-// reachBelow reports whether something in an ignored folder may have to be sent, so that it must be entered.
+// reachBelow reports whether something in an ignored folder may have to be sent, so that it must be
+// entered.
 func (r *rules) reachBelow(name string) bool {
-	if _, ok := r.keep[name]; ok {
-		return true
-	}
-	for _, pattern := range r.again {
-		if reaches(pattern, name) {
-			return true
-		}
-	}
-	return false
+	return r.above[name] || slices.ContainsFunc(r.again, func(pattern string) bool { return reaches(pattern, name) })
 }
 
-// reaches reports whether pattern may match a name below the folder. It may err on the side of true, which costs
-// time only.
+// reaches reports whether pattern may match a name below the folder. It may err on the side of
+// true, which costs time only.
 func reaches(pattern, folder string) bool {
 	if strings.ContainsAny(pattern, `[\|{`) {
 		return true // in the matcher's own regular expressions these can cross a slash

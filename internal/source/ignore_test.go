@@ -117,11 +117,11 @@ func TestWrongIgnoreFile(t *testing.T) {
 	}
 }
 
-// FuzzIgnoreRules holds the walk, which skips ignored folders where it can, to a walk that asks the matcher about every
-// single entry.
+// FuzzIgnoreRules holds the walk, which skips ignored folders where it can, to a walk that asks the
+// matcher about every single entry.
 func FuzzIgnoreRules(f *testing.F) {
 	for _, rules := range []string{
-		"*\n!a/b", "a\n!**/b", "**/a\n!a/*/c", "a/b\n!a\na\n!a/b/*", "*\n!a/[^x]*", "a\n!a\\/b", "*\n!a|b*", "*\n!a/{0}b*", "a*\n!ab**c",
+		"*\n!a/b", "a\n!**/b", "**/a\n!a/*/c", "a/b\n!a\na\n!a/b/*", "*\n!a/[^x]*", "a\n!a\\/b", "*\n!c|c*", "*\n!a/{0}/b/c*", "*\n!a[^x]b", "a*\n!ab**c",
 		"a\n!?/b\na/b\n!a/b/c", "**\n!b/**/a", "!a/b\n*", "*\n!/a/b/\n", "a/**\n!a/b", "*\n!\\a/b",
 	} {
 		f.Add(rules)

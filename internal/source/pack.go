@@ -38,15 +38,17 @@ const (
 // than those on the disk.
 var ErrChanged = errors.New("changed while it was packed")
 
-// Options say how [Pack] reads a tree. The zero value is a tree with nothing kept and nobody warned.
+// Options say how [Pack] reads a tree. The zero value is a tree with nothing kept and nobody
+// warned.
 type Options struct {
 	// Keep names files that are sent even when ignore rules match them, as Docker always sends its
-	// Dockerfile. The names are relative to the folder, with slashes; one that does not exist is no error.
+	// Dockerfile. The names are relative to the folder, with slashes; one that does not exist is no
+	// error.
 	Keep []string
 
 	// Warn is called at the end of a successful Pack, on the goroutine of the caller: at most once
-	// about symbolic links and at most once about files that cannot be sent. File names in the text are
-	// quoted. Nil means that nobody is told.
+	// about symbolic links and at most once about files that cannot be sent. File names in the text
+	// are quoted. Nil means that nobody is told.
 	Warn func(text string)
 }
 
@@ -57,19 +59,20 @@ type Stats struct {
 	Packed int64 // bytes of the archive
 }
 
-// Pack writes the folder dir to w as a gzipped tar stream, without what its .dockerignore leaves out
-// (https://docs.docker.com/build/concepts/context/#dockerignore-files). A dir that is a symbolic link
-// is followed; links inside the tree are stored as links and never followed. Equal trees give equal
-// bytes: entries are in lexical order, and hold a name, permission bits and content, but neither owner
-// nor time, since a Rack restores neither. Of Windows, which has no permission bits, every entry is 0755, as Docker
-// sends it.
+// Pack writes the folder dir to w as a gzipped tar stream, without what its .dockerignore leaves
+// out (https://docs.docker.com/build/concepts/context/#dockerignore-files). A dir that is a
+// symbolic link is followed; links inside the tree are stored as links and never followed. Equal
+// trees give equal bytes: entries are in lexical order, and hold a name, permission bits and
+// content, but neither owner nor time, since a Rack restores neither. From Windows, which has no
+// permission bits, every entry is sent as 0755, as Docker does.
 //
-// Hard links become files of their own, because a Rack restores files and folders only. Empty folders are
-// stored; sockets, pipes and devices are left out.
+// Hard links become files of their own, because a Rack restores files and folders only. Empty
+// folders are stored; sockets, pipes and devices are left out.
 //
-// Errors are [fs.ErrNotExist] for a missing dir or a file that vanished, [ErrChanged] for a file that changed, the error
-// of w, or the cause of ctx. They name the file. After an error, w holds a part of an archive without its
-// end. Pack returns only when a Write to w that has begun returns, and then writes no more.
+// Errors are [fs.ErrNotExist] for a missing dir or a file that vanished, [ErrChanged] for a file
+// that changed, the error of w, or the cause of ctx. Those about a file name it. After an error, w
+// holds a part of an archive without its end. Pack returns only when a Write to w that has begun
+// returns, and then writes no more.
 func Pack(ctx context.Context, w io.Writer, dir string, o Options) (Stats, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -106,21 +109,23 @@ func Pack(ctx context.Context, w io.Writer, dir string, o Options) (Stats, error
 
 // write makes the archive from what arrives on the queue, until the queue ends.
 func write(ctx context.Context, w io.Writer, q *queue) (Stats, error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	out := &output{ctx: ctx, w: w}
+	out := &output{w: w}
 	zip, err := newGzip(out)
 	if err != nil {
 		return Stats{}, err
 	}
+	defer zip.Reset(io.Discard) // waits for its goroutines; after a failure nothing else ends them
+	ctx, stop := context.WithCancel(ctx)
+	defer stop() // before that, so that blocks still in compression are not sent
+	out.ctx = ctx
 	a := &archive{tar: tar.NewWriter(zip)}
 	if err := a.addAll(ctx, q); err != nil {
-		stop()                // blocks still in compression are not sent
-		zip.Reset(io.Discard) // waits for its goroutines, and is the only way to end them without ending the archive
 		return Stats{}, err
 	}
-	if err := errors.Join(a.tar.Close(), zip.Close()); err != nil {
-		zip.Reset(io.Discard)
+	if err = a.tar.Close(); err == nil {
+		err = zip.Close()
+	}
+	if err != nil {
 		return Stats{}, fmt.Errorf("write source archive: %w", err)
 	}
 	a.stats.Packed = out.n

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/source"
@@ -223,9 +224,11 @@ func TestBrokenWriter(t *testing.T) {
 	grow(t, dir, map[string]string{"a": noise(1, 10<<20), "b": "x"})
 	size := len(pack(t, dir, source.Options{}))
 	for _, left := range []int{0, 5, 10, 11, 1 << 20, 9 << 20, size - 8, size - 1} {
-		_, err := source.Pack(t.Context(), &brokenWriter{left}, dir, source.Options{})
-		if !errors.Is(err, errBroken) {
-			t.Errorf("after %d bytes: %v", left, err)
-		}
+		synctest.Test(t, func(t *testing.T) { // fails when a goroutine is left
+			_, err := source.Pack(t.Context(), &brokenWriter{left}, dir, source.Options{})
+			if !errors.Is(err, errBroken) {
+				t.Errorf("after %d bytes: %v", left, err)
+			}
+		})
 	}
 }

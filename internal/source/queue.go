@@ -17,11 +17,12 @@ const (
 	// as fast again as with one; more bring nothing.
 	readers = 4
 
-	// headSize is the bytes of a file read ahead. Nearly all source files fit whole; of a larger one
-	// the rest is read when it is written, where the system reads ahead by itself.
+	// headSize is the bytes of a file read ahead. Nearly all source files fit whole; of a larger
+	// one the rest is read when it is written, where the system reads ahead by itself.
 	headSize = 256 << 10
 
-	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 8 MiB.
+	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 8
+	// MiB.
 	heads = 32
 
 	// queued is the number of entries walked ahead. Each may hold one open folder.
@@ -73,7 +74,8 @@ func (e *entry) wait(ctx context.Context) error {
 
 // open opens e's file and reads its first bytes into buffer.
 func (e *entry) open(buffer []byte) error {
-	// A file may be swapped for a pipe after the walk saw it: without O_NONBLOCK, opening it would wait for ever.
+	// A file may be swapped for a pipe after the walk saw it: without O_NONBLOCK, opening it would
+	// wait for ever.
 	f, err := e.dir.OpenFile(e.seen.Name(), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -112,8 +114,8 @@ func readHead(r io.Reader, buffer []byte, size int64) (n int, whole bool, err er
 	return n, whole, nil
 }
 
-// queue hands entries from the walk to the writer in the order of the walk, while readers open and read
-// their files. Its channels bound what is held: a reader takes a buffer first and then the
+// queue hands entries from the walk to the writer in the order of the walk, while readers open and
+// read their files. Its channels bound what is held: a reader takes a buffer first and then the
 // oldest file, so the file that the writer waits for always has one.
 type queue struct {
 	entries chan *entry

@@ -77,7 +77,7 @@ func local(name string) (string, error) {
 		return "", &LimitError{Max: maxName, Unit: "bytes in a name"}
 	}
 	clean := path.Clean(name)
-	if path.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") || !filepath.IsLocal(filepath.FromSlash(clean)) {
+	if slices.Contains(strings.Split(name, "/"), "..") || !filepath.IsLocal(filepath.FromSlash(clean)) {
 		return "", ErrEscape
 	}
 	return clean, nil
@@ -123,8 +123,8 @@ func (u *unpacker) parents(name string) error {
 	return nil
 }
 
-// file writes a regular file. The size is that of the header, which counts the holes of a sparse file that
-// take no room in the stream.
+// file writes a regular file. The size is that of the header, which counts the holes of a sparse
+// file that take no room in the stream.
 func (u *unpacker) file(name string, mode fs.FileMode, size int64, content io.Reader) error {
 	if size > u.limits.Bytes-u.done.Bytes {
 		return &LimitError{Max: u.limits.Bytes, Unit: "bytes"}
@@ -148,8 +148,8 @@ func (u *unpacker) file(name string, mode fs.FileMode, size int64, content io.Re
 	return nil
 }
 
-// create makes an empty file. What is there under the name is removed and not written through, since it
-// may be read-only, or a link that was in the folder before.
+// create makes an empty file. What is there under the name is removed and not written through,
+// since it may be read-only, or a link that was in the folder before.
 func (u *unpacker) create(name string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := u.root.OpenFile(name, flags, newMode)

@@ -51,13 +51,14 @@ type Unpacked struct {
 	Skipped Names // links, devices and other entries that were not restored
 }
 
-// Unpack restores the gzipped tar stream r below root and nowhere else. As a Rack does, it restores folders and
-// regular files with their permission bits, and skips links, devices and everything else. Owners and
-// times are not restored; folders get at least u+rwx; folders without an entry of their own get 0755, less the umask. Of several entries with one
-// name the last one wins.
+// Unpack restores the gzipped tar stream r below root and nowhere else. As a Rack does, it restores
+// folders and regular files with their permission bits, and skips links, devices and everything
+// else. Owners and times are not restored; folders get at least u+rwx; folders without an entry of
+// their own get 0755, less the umask. Of several entries with one name the last one wins.
 //
-// Errors are [ErrEscape] for an absolute name or one with "..", a [*LimitError], [io.ErrUnexpectedEOF] for an
-// archive cut short, the error of r or of the disk, or the cause of ctx. What was unpacked before an error stays.
+// Errors are [ErrEscape] for an absolute name or one with "..", a [*LimitError],
+// [io.ErrUnexpectedEOF] for an archive cut short, the error of r or of the disk, or the cause of
+// ctx. What was unpacked before an error stays.
 func Unpack(ctx context.Context, root *os.Root, r io.Reader, limits Limits) (Unpacked, error) {
 	u := &unpacker{root: root, limits: limits, buffer: make([]byte, copySize)}
 	err := u.all(ctx, r)
@@ -67,7 +68,8 @@ func Unpack(ctx context.Context, root *os.Root, r io.Reader, limits Limits) (Unp
 	return u.done, err
 }
 
-// all restores every entry, and then reads to the end of the gzip stream: only there is its checksum.
+// all restores every entry, and then reads to the end of the gzip stream: only there is its
+// checksum.
 func (u *unpacker) all(ctx context.Context, r io.Reader) error {
 	zip, err := gzip.NewReader(r)
 	if err != nil {
