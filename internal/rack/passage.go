@@ -21,7 +21,8 @@ var errRefused = errors.New("refused by the rack")
 // passage is one stream of a log on its way into the tail. A message that may
 // be a fault is held back: if another one follows it was log, and if it was the
 // last one the stored log will tell. Written at once, a fault would stand for as
-// many bytes of the log, which would then be skipped.
+// many bytes of the log, which would then be skipped. In a stored log only the
+// first message may be one.
 type passage struct {
 	tail     *tail
 	stored   bool        // the build has ended: nothing else will tell
@@ -39,10 +40,10 @@ func (p *passage) Write(b []byte) (int, error) {
 		defer p.stall.Reset(stallTimeout)
 	}
 	if p.begun {
-		p.begun, p.deciding = false, true
 		if err := p.release(); err != nil {
 			return 0, err
 		}
+		p.begun, p.deciding = false, !p.stored || p.at == 0
 	}
 	if !p.deciding {
 		return len(b), p.write(b)
@@ -65,11 +66,10 @@ func (p *passage) end() error {
 	if !bytes.HasPrefix(p.held, []byte(refusedPrefix)) {
 		return p.release()
 	}
-	alone := p.at == 0
 	switch {
-	case p.stored && (!alone || p.tail.seen == 0):
+	case p.stored && p.tail.seen == 0:
 		return p.release() // all the log there is
-	case alone:
+	case p.at == 0:
 		return fmt.Errorf("%w: %s", errRefused, message(bytes.TrimPrefix(p.held, []byte(refusedPrefix))))
 	case p.at == p.tail.seen:
 		p.tail.spare = p.held

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -106,11 +105,9 @@ func (t *tail) once(ctx context.Context, stored bool) error {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	var pings sync.WaitGroup
-	pings.Go(func() { keepOpen(ctx, conn) })
-	defer pings.Wait()
 	defer conn.CloseNow()
 	defer stop(nil)
+	go keepOpen(ctx, conn)
 	p := &passage{tail: t, stored: stored}
 	if stored {
 		p.stall = time.AfterFunc(stallTimeout, func() { stop(errStalled) })

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"net/http"
+	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the driver that Embedded names
+	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
 // DefaultAddress is where the registry of an embedded rack listens unless it is
@@ -16,19 +18,32 @@ import (
 // name the rack's own images wherever it really listens.
 const DefaultAddress = "127.0.0.1:5017"
 
-// Embedded is a registry that keeps what it has below dir. Everybody may pull;
-// to push or delete, a client gives the password (any user name), unless that is
-// empty. The handler works until ctx ends.
+// Embedded is a registry that keeps what it has below dir, which nobody else may
+// use. Everybody may pull; to push or delete, a client gives the password (any
+// user name), unless that is empty. It has to do so unasked, as the clients of
+// this package do: that nobody needs to sign in is what the version check says.
+// The handler works until ctx ends.
 func Embedded(ctx context.Context, dir, password string) http.Handler {
+	dropUploads(ctx, dir)
 	config := &configuration.Configuration{
 		Storage: configuration.Storage{
-			"filesystem": configuration.Parameters{"rootdirectory": dir},
-			"delete":     configuration.Parameters{"enabled": true},
+			"filesystem":  configuration.Parameters{"rootdirectory": dir},
+			"delete":      configuration.Parameters{"enabled": true},
+			"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
 		},
 	}
 	config.HTTP.Secret = rand.Text() // signs the state of uploads, none of which outlives the process
 	config.Catalog.MaxEntries = maxCatalog
 	return writers(password, handlers.NewApp(ctx, config))
+}
+
+// dropUploads removes what uploads have left that were cut off when an earlier
+// process ended. Nobody can go on with them, since the secret is a new one. The
+// registry's own purge would only begin after up to an hour, and spare them for
+// a week.
+func dropUploads(ctx context.Context, dir string) {
+	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: 1})
+	storage.PurgeUploads(ctx, driver, time.Now(), true) // what cannot be removed is in nobody's way
 }
 
 // maxCatalog is the longest page of repositories that is handed out, the

@@ -7,14 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"runtime"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Kinds of faults; errors.Is finds them in what a [Client] returns.
+var (
+	ErrNotFound = errors.New("not found")     // the registry has no such image
+	ErrDenied   = errors.New("access denied") // credentials are missing or not enough
 )
 
 // Client moves images between registries and OCI image layouts on disk.
@@ -23,15 +32,15 @@ type Client struct {
 	// asked without any.
 	Keychain authn.Keychain
 	// Aliases maps a registry's host, as images name it, to the one that is
-	// really asked.
+	// really asked. Docker Hub's is index.docker.io, also of names without a host.
 	Aliases map[string]string
 }
 
 // platform is what images are pulled for: the machine's own, on Linux.
 func platform() v1.Platform { return v1.Platform{OS: "linux", Architecture: runtime.GOARCH} }
 
-// Pull writes the image that ref names to a new layout. Of an image for several
-// platforms it takes that of this machine.
+// Pull writes the image that ref names to a new layout at dir. Of an image for
+// several platforms it takes that of this machine.
 func (c *Client) Pull(ctx context.Context, ref, dir string) error {
 	r, err := c.parse(ref)
 	if err != nil {
@@ -39,15 +48,13 @@ func (c *Client) Pull(ctx context.Context, ref, dir string) error {
 	}
 	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
 	if err != nil {
-		return plain(err)
+		return plain(ctx, err)
 	}
-	p, err := layout.FromPath(dir)
+	p, err := layout.Write(dir, empty.Index)
 	if err != nil {
-		if p, err = newLayout(dir); err != nil {
-			return err
-		}
+		return err
 	}
-	return plain(p.AppendImage(img))
+	return plain(ctx, p.AppendImage(img))
 }
 
 // Push copies the only image of a layout to ref and returns its digest. Layers
@@ -61,11 +68,11 @@ func (c *Client) Push(ctx context.Context, dir, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	digest, err := img.Digest()
-	if err != nil {
-		return "", err
+	if err := remote.Write(r, img, c.options(ctx)...); err != nil {
+		return "", plain(ctx, err)
 	}
-	return digest.String(), plain(remote.Write(r, img, c.options(ctx)...))
+	digest, err := img.Digest()
+	return digest.String(), err
 }
 
 // only opens the image of a layout that holds one.
@@ -91,11 +98,11 @@ func (c *Client) parse(ref string) (name.Reference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%q is not the reference of an image", ref)
 	}
-	real, ok := c.Aliases[r.Context().RegistryStr()]
+	host, ok := c.Aliases[r.Context().RegistryStr()]
 	if !ok {
 		return r, nil
 	}
-	repo := real + "/" + r.Context().RepositoryStr()
+	repo := host + "/" + r.Context().RepositoryStr()
 	if d, ok := r.(name.Digest); ok {
 		return name.NewDigest(repo + "@" + d.DigestStr())
 	}
@@ -110,17 +117,37 @@ func (c *Client) options(ctx context.Context) []remote.Option {
 	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain)}
 }
 
-// plain says in a few words what a registry answered.
-func plain(err error) error {
-	var e *transport.Error
-	if !errors.As(err, &e) {
-		return err
+// maxAnswer is how much of a registry's answer an error repeats, in bytes: some
+// send a page of HTML.
+const maxAnswer = 1 << 10
+
+// plain says in a few words what went wrong with a registry: what it answered,
+// or that it could not be asked. Addresses are left out where they could be
+// signed ones.
+func plain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
 	}
-	switch e.StatusCode {
-	case http.StatusNotFound:
-		return fmt.Errorf("not found: %w", e)
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("access denied: %w", e)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
-	return e
+	if e, ok := errors.AsType[*transport.Error](err); ok {
+		text := e.Error()
+		text = strings.ToValidUTF8(text[:min(len(text), maxAnswer)], "")
+		switch e.StatusCode {
+		case http.StatusNotFound:
+			return fmt.Errorf("%w: %s", ErrNotFound, text)
+		case http.StatusUnauthorized, http.StatusForbidden:
+			return fmt.Errorf("%w: %s", ErrDenied, text)
+		}
+		return errors.New(text)
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		host := "the registry"
+		if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
+			host = u.Host
+		}
+		return fmt.Errorf("%s does not answer: %w", host, e.Err)
+	}
+	return err
 }

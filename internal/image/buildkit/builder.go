@@ -3,6 +3,8 @@ package buildkit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -43,15 +45,20 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 
 // solveOptions is what all daemons are told of a spec.
 func solveOptions(s image.Spec) (client.SolveOpt, error) {
+	folder, file := filepath.Split(s.Dockerfile)
 	source, err := fsutil.NewFS(s.Context)
 	if err != nil {
-		return client.SolveOpt{}, err
+		return client.SolveOpt{}, fmt.Errorf("build context %s: %w", s.Context, err)
 	}
-	dockerfiles, err := fsutil.NewFS(filepath.Dir(s.Dockerfile))
+	dockerfiles, err := fsutil.NewFS(filepath.Clean(folder))
+	if err != nil {
+		return client.SolveOpt{}, fmt.Errorf("folder of the Dockerfile %s: %w", folder, err)
+	}
+	key, err := sharedKey(s.Context, folder)
 	if err != nil {
 		return client.SolveOpt{}, err
 	}
-	attrs := map[string]string{"filename": filepath.Base(s.Dockerfile)}
+	attrs := map[string]string{"filename": file}
 	if s.Target != "" {
 		attrs["target"] = s.Target
 	}
@@ -66,7 +73,23 @@ func solveOptions(s image.Spec) (client.SolveOpt, error) {
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: attrs,
 		LocalMounts:   map[string]fsutil.FS{"context": source, "dockerfile": dockerfiles},
+		SharedKey:     key,
 	}, nil
+}
+
+// sharedKey names the directories that are sent to the daemon. It sends for the
+// files of which size or time differ from what it had under the same key before,
+// so two directories with one key could get each other's files.
+func sharedKey(dirs ...string) (string, error) {
+	h := sha256.New()
+	for _, dir := range dirs {
+		full, err := filepath.Abs(dir)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q", full)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // solve runs a build and prints its progress as plain lines while it runs.
@@ -102,8 +125,5 @@ func plain(err error) error {
 	for _, prefix := range []string{"failed to solve: ", "rpc error: code = Unknown desc = "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
-	if text == err.Error() {
-		return err
-	}
-	return fmt.Errorf("%w", errors.New(text))
+	return errors.New(text)
 }

@@ -2,7 +2,11 @@ package buildkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -12,10 +16,14 @@ import (
 // already: long enough for one that a socket starts, short enough for a person.
 const connectTimeout = 20 * time.Second
 
-// Dial connects to a daemon by its address in the form of BUILDKIT_HOST:
-// unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT. It returns once the
-// daemon has answered.
+// Dial connects to a daemon by its address in the form of BUILDKIT_HOST,
+// unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT without TLS, or on
+// Windows npipe:////./pipe/NAME. It returns once the daemon has answered.
 func Dial(ctx context.Context, address string) (*client.Client, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	if !slices.Contains([]string{"unix", "tcp", "npipe"}, scheme) || rest == "" {
+		return nil, fmt.Errorf("%q is not the address of a BuildKit daemon; accepted: unix:///run/buildkit/buildkitd.sock, tcp://127.0.0.1:1234", address)
+	}
 	return Ready(ctx, address)
 }
 
@@ -27,12 +35,24 @@ func Ready(ctx context.Context, address string, opts ...client.ClientOpt) (*clie
 	}
 	ctx, done := context.WithTimeoutCause(ctx, connectTimeout, fmt.Errorf("no answer within %s", connectTimeout))
 	defer done()
-	if _, err := c.Info(ctx); err != nil {
+	// The question that daemons of every age can answer: Info is a later one.
+	if _, err := c.ListWorkers(ctx); err != nil {
 		c.Close()
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		return nil, plain(err)
+		return nil, unreachable(err)
 	}
 	return c, nil
+}
+
+// unreachable takes the reason why a connection was not made out of gRPC's
+// words around it.
+func unreachable(err error) error {
+	_, quoted, _ := strings.Cut(err.Error(), "desc = ")
+	reason, fault := strconv.Unquote(quoted)
+	if fault != nil {
+		return plain(err)
+	}
+	return errors.New(strings.TrimPrefix(reason, "transport: Error while dialing: "))
 }

@@ -3,19 +3,21 @@ package buildkit
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/entitlements"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 )
@@ -56,26 +58,48 @@ func DialDocker(ctx context.Context, address string) (*Docker, error) {
 func (d *Docker) Close() error { return d.client.Close() }
 
 // Build builds into the engine's own store under a name of its own, the only
-// way that every engine has, and takes the image out of there.
+// way that every engine has, and takes the image out of there. Steps run on the
+// engine's own network, as a Rack's do.
 func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	opt, err := solveOptions(s)
 	if err != nil {
 		return err
 	}
-	name := "convox-ci/build:" + filepath.Base(s.Layout)
+	name := "convox-ci/build:" + rand.Text()
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
-	if _, err := solve(ctx, d.client, opt, log); err != nil {
-		return err
+	opt.FrontendAttrs["force-network-mode"] = "host"
+	opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()} // which engines grant by default
+	if _, err = solve(ctx, d.client, opt, log); err == nil {
+		err = d.save(ctx, name, s.Layout)
 	}
-	defer d.engine.do(context.WithoutCancel(ctx), http.MethodDelete, "/images/"+name, nil)
-	return d.save(ctx, name, s.Layout)
+	if left := d.remove(ctx, name); left != nil && err == nil {
+		fmt.Fprintf(log, "%s stays in Docker: %v\n", name, left)
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// removeTimeout bounds the removal of an image from the engine, also where
+// nobody waits for the build any more.
+const removeTimeout = 30 * time.Second
+
+func (d *Docker) remove(ctx context.Context, name string) error {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer done()
+	return d.engine.do(ctx, http.MethodDelete, "/images/"+name, nil)
 }
 
 // save writes an image of the engine to an OCI layout.
 func (d *Docker) save(ctx context.Context, name, dir string) error {
-	archive := dir + ".tar"
+	p, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		return err
+	}
+	archive := dir + ".tar" // which has to be read more than once
 	defer os.Remove(archive)
-	err := d.engine.do(ctx, http.MethodGet, "/images/"+name+"/get", func(body io.Reader) error {
+	err = d.engine.do(ctx, http.MethodGet, "/images/"+name+"/get", func(body io.Reader) error {
 		f, err := os.Create(archive)
 		if err != nil {
 			return err
@@ -93,10 +117,6 @@ func (d *Docker) save(ctx context.Context, name, dir string) error {
 	if err != nil {
 		return err
 	}
-	p, err := layout.Write(dir, empty.Index)
-	if err != nil {
-		return err
-	}
 	return p.AppendImage(img)
 }
 
@@ -105,14 +125,11 @@ func (d *Docker) save(ctx context.Context, name, dir string) error {
 type engine struct{ network, address string }
 
 func newEngine(raw string) (engine, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "unix" && u.Scheme != "tcp" {
+	network, address, _ := strings.Cut(raw, "://")
+	if network != "unix" && network != "tcp" || address == "" {
 		return engine{}, fmt.Errorf("%q is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375", raw)
 	}
-	if u.Scheme == "unix" {
-		return engine{"unix", u.Path}, nil
-	}
-	return engine{"tcp", u.Host}, nil
+	return engine{network, address}, nil
 }
 
 func (e engine) dial(ctx context.Context) (net.Conn, error) {
@@ -121,8 +138,10 @@ func (e engine) dial(ctx context.Context) (net.Conn, error) {
 
 // do sends a request and hands the body of a successful answer to read.
 func (e engine) do(ctx context.Context, method, path string, read func(io.Reader) error) error {
-	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) }}
-	defer t.CloseIdleConnections()
+	t := &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) },
+		DisableKeepAlives: true,
+	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, nil)
 	if err != nil {
 		return err
@@ -133,13 +152,24 @@ func (e engine) do(ctx context.Context, method, path string, read func(io.Reader
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, 1<<10))
-		return fmt.Errorf("docker: %s %s: %s", method, path, strings.TrimSpace(string(text)))
+		return fmt.Errorf("docker: %s %s: %s", method, path, message(res))
 	}
 	if read == nil {
 		return nil
 	}
 	return read(res.Body)
+}
+
+// maxAnswer is how much is read of an answer that tells an error, in bytes.
+const maxAnswer = 8 << 10
+
+// message is what an engine says of an error.
+func message(res *http.Response) string {
+	var said struct{ Message string }
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&said); err != nil || said.Message == "" {
+		return res.Status
+	}
+	return said.Message
 }
 
 // hijack upgrades a request to a raw connection that speaks HTTP/2 without TLS.

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-func supported() error { return errors.New("it needs Linux") }
+func supported(string) error { return errors.New("it needs Linux") }
 
 // nothing stands for the daemon where [supported] refuses to start one.
 type nothing struct{}
@@ -17,4 +17,4 @@ type nothing struct{}
 func (nothing) Register(*grpc.Server) {}
 func (nothing) Close() error          { return nil }
 
-func controller(context.Context, Options) (nothing, error) { return nothing{}, supported() }
+func controller(context.Context, Options) (nothing, error) { return nothing{}, supported("") }

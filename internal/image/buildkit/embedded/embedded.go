@@ -9,6 +9,7 @@ import (
 	"net"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/grpcerrors"
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto" // the codec that the daemon's own program speaks
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
@@ -19,38 +20,60 @@ var ErrUnsupported = errors.New("the embedded BuildKit cannot run here")
 
 // Options say where the daemon keeps its state and how it reaches registries.
 type Options struct {
-	Root string // directory of its own; caches in it live on from run to run
+	// Root is a directory of its own, which one daemon at a time may use;
+	// caches in it live on from run to run.
+	Root string
 	// Mirrors maps the host of a registry, as image names have it, to the one
-	// that is asked over plain HTTP in its place.
+	// that is asked over plain HTTP in its place. The first is never asked.
 	Mirrors map[string]string
 }
 
 // Daemon is a running BuildKit.
 type Daemon struct {
-	server   *grpc.Server
 	listener *bufconn.Listener
-	close    func() error
-	served   chan error
+	end      func() error
 }
 
 // pipeSize is the buffer of the connection in memory, in bytes; contexts and
 // images pass through it.
 const pipeSize = 1 << 20
 
-// Start runs a daemon. It fails with [ErrUnsupported] where the machine lacks
-// what it needs.
+// maxMessage is the largest message that is taken, in bytes: as much as
+// BuildKit's own program takes and its client sends.
+const maxMessage = 16 << 20
+
+// Start runs a daemon until it is closed; ctx bounds the start alone. It fails
+// with [ErrUnsupported] where the machine lacks what it needs.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
-	if err := supported(); err != nil {
+	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	control, err := controller(ctx, o)
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("embedded BuildKit: %w", err)
 	}
-	d := &Daemon{server: grpc.NewServer(), listener: bufconn.Listen(pipeSize), close: control.Close, served: make(chan error, 1)}
-	control.Register(d.server)
-	go func() { d.served <- d.server.Serve(d.listener) }()
-	return d, nil
+	server := grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		// Without these, clients see no kinds of errors, only texts.
+		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
+		grpc.WaitForHandlers(true), // for the databases are closed next
+	)
+	control.Register(server)
+	listener := bufconn.Listen(pipeSize)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		server.Serve(listener) // ends with the Stop below
+	}()
+	return &Daemon{listener: listener, end: func() error {
+		server.Stop()
+		<-served
+		stop()
+		return control.Close()
+	}}, nil
 }
 
 // Address is what a client is made with, beside the [Daemon.Dialer].
@@ -58,15 +81,13 @@ const Address = "passthrough:///embedded"
 
 // Dialer makes a client connect to this daemon.
 func (d *Daemon) Dialer() client.ClientOpt {
-	return client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		return d.listener.DialContext(ctx)
-	})
+	return client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return d.Dial(ctx) })
 }
 
-// Close ends the daemon after its builds have been cut off, and closes its
-// databases.
-func (d *Daemon) Close() error {
-	d.server.Stop()
-	<-d.served
-	return d.close()
-}
+// Dial makes a connection to this daemon, over which it speaks what a BuildKit
+// speaks at its socket.
+func (d *Daemon) Dial(ctx context.Context) (net.Conn, error) { return d.listener.DialContext(ctx) }
+
+// Close cuts off the builds under way, ends the daemon and closes its
+// databases, so that another may use the same root.
+func (d *Daemon) Close() error { return d.end() }

@@ -1,0 +1,61 @@
+package buildkit_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/image/buildkit"
+)
+
+// TestDockerKeepsNoImage: what a build leaves in the engine is cache alone.
+func TestDockerKeepsNoImage(t *testing.T) {
+	b := onDocker(t)
+	mustBuild(t, b, spec(t, source(t, map[string]string{"Dockerfile": "COPY text /text\n", "text": "t"})))
+	address, err := shared.dockerd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(address, "unix://"))
+	}}}
+	defer c.CloseIdleConnections()
+	res, err := c.Get("http://docker/images/json?all=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if images, err := io.ReadAll(res.Body); err != nil || strings.TrimSpace(string(images)) != "[]" {
+		t.Errorf("images in the engine: %s, %v", images, err)
+	}
+}
+
+func TestDialDockerFaults(t *testing.T) {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	accepted := "is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375"
+	for address, want := range map[string]string{
+		"":                               `"" ` + accepted,
+		"/var/run/docker.sock":           `"/var/run/docker.sock" ` + accepted,
+		"unix://":                        `"unix://" ` + accepted,
+		"ssh://someone@builds.test":      `"ssh://someone@builds.test" ` + accepted,
+		"npipe:////./pipe/docker_engine": `"npipe:////./pipe/docker_engine" ` + accepted,
+		"unix://" + filepath.Join(t.TempDir(), "sock"):      "dial unix ",
+		"tcp://" + strings.TrimPrefix(other.URL, "http://"): "docker: POST /grpc: 404 Not Found",
+	} {
+		d, err := buildkit.DialDocker(t.Context(), address)
+		if err == nil {
+			d.Close()
+			t.Errorf("%q: no error", address)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: error %q, want %q", address, err, want)
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package buildkit_test
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/sirupsen/logrus"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
+)
+
+// patience is how long a test waits for what should happen at once, on a busy machine.
+const patience = time.Minute
+
+// lab has the parts that all tests share, started by the first that needs them.
+type lab struct {
+	dir      string
+	step     func() (string, error) // the program in the images
+	embedded func() (*buildkit.Builder, error)
+	daemon   func() (*embedded.Daemon, error)
+	docker   func() (*buildkit.Docker, error)
+	dockerd  func() (string, error) // address
+	end      []func()
+}
+
+var shared *lab
+
+func TestMain(m *testing.M) {
+	logrus.SetOutput(io.Discard) // the embedded daemon's own log
+	os.Exit(inLab(m.Run))
+}
+
+func inLab(run func() int) int {
+	dir, err := os.MkdirTemp("", "buildkit")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	shared = &lab{dir: dir}
+	shared.step = sync.OnceValues(shared.buildStep)
+	shared.daemon = sync.OnceValues(shared.startEmbedded)
+	shared.embedded = sync.OnceValues(shared.connectEmbedded)
+	shared.dockerd = sync.OnceValues(shared.startDockerd)
+	shared.docker = sync.OnceValues(shared.connectDocker)
+	defer func() {
+		for i := range shared.end {
+			shared.end[len(shared.end)-1-i]()
+		}
+	}()
+	return run()
+}
+
+func (l *lab) buildStep() (string, error) {
+	name := filepath.Join(l.dir, "step")
+	cmd := exec.Command("go", "build", "-o", name, "./testdata/step")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return name, nil
+}
+
+func (l *lab) startEmbedded() (*embedded.Daemon, error) {
+	d, err := embedded.Start(context.Background(), embedded.Options{Root: filepath.Join(l.dir, "embedded")})
+	if err == nil {
+		l.end = append(l.end, func() { d.Close() })
+	}
+	return d, err
+}
+
+func (l *lab) connectEmbedded() (*buildkit.Builder, error) {
+	d, err := l.daemon()
+	if err != nil {
+		return nil, err
+	}
+	c, err := buildkit.Ready(context.Background(), embedded.Address, d.Dialer())
+	if err != nil {
+		return nil, err
+	}
+	b := buildkit.New(c)
+	l.end = append(l.end, func() { b.Close() })
+	return b, nil
+}
+
+// startDockerd runs an engine of its own, away from one that the machine may
+// have, and waits for its word to the service manager that it is ready.
+func (l *lab) startDockerd() (string, error) {
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		return "", errors.New("dockerd is missing; on Debian and Ubuntu: apt-get install --no-install-recommends docker.io")
+	}
+	dir := filepath.Join(l.dir, "docker")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		return "", err
+	}
+	defer ready.Close()
+	output, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return "", err
+	}
+	defer output.Close()
+	address := "unix://" + filepath.Join(dir, "sock")
+	cmd := exec.Command("dockerd", "-H", address, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
+		"--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	l.end = append(l.end, func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	})
+	ready.SetReadDeadline(time.Now().Add(patience))
+	for word := make([]byte, 1<<10); ; {
+		n, err := ready.Read(word)
+		if err != nil {
+			said, _ := os.ReadFile(output.Name())
+			return "", fmt.Errorf("dockerd is not ready: %w\n%s", err, said)
+		}
+		if strings.Contains(string(word[:n]), "READY=1") {
+			return address, nil
+		}
+	}
+}
+
+func (l *lab) connectDocker() (*buildkit.Docker, error) {
+	address, err := l.dockerd()
+	if err != nil {
+		return nil, err
+	}
+	d, err := buildkit.DialDocker(context.Background(), address)
+	if err == nil {
+		l.end = append(l.end, func() { d.Close() })
+	}
+	return d, err
+}
+
+// onEach runs a test with every engine.
+func onEach(t *testing.T, test func(t *testing.T, b image.Builder)) {
+	t.Run("embedded", func(t *testing.T) { test(t, onEmbedded(t)) })
+	t.Run("docker", func(t *testing.T) { test(t, onDocker(t)) })
+}
+
+func onEmbedded(t *testing.T) *buildkit.Builder {
+	t.Helper()
+	b, err := shared.embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func onDocker(t *testing.T) *buildkit.Docker {
+	t.Helper()
+	b, err := shared.docker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// source makes a directory of files, by their slash separated names, and of the
+// program step. Its Dockerfile begins with a stage that has the program.
+func source(t *testing.T, files map[string]string) string {
+	t.Helper()
+	step, err := shared.step()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Link(step, filepath.Join(dir, "step")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if filepath.Base(name) == "Dockerfile" {
+			text = "FROM scratch AS base\nCOPY step /step\n" + text
+		}
+		full := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// spec is the build of a directory with the Dockerfile in it.
+func spec(t *testing.T, dir string) image.Spec {
+	return image.Spec{
+		Context:    dir,
+		Dockerfile: filepath.Join(dir, "Dockerfile"),
+		Layout:     filepath.Join(t.TempDir(), "scratch", "layout"), // whose parent is not there either
+	}
+}
+
+// mustBuild builds, and opens the only image of the layout.
+func mustBuild(t *testing.T, b image.Builder, s image.Spec) (v1.Image, string) {
+	t.Helper()
+	var log strings.Builder
+	if err := b.Build(t.Context(), s, &log); err != nil {
+		t.Fatalf("%v\n%s", err, log.String())
+	}
+	index, err := layout.ImageIndexFromPath(s.Layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Manifests) != 1 || !m.Manifests[0].MediaType.IsImage() {
+		t.Fatalf("layout holds %v, not one image", m.Manifests)
+	}
+	img, err := index.Image(m.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img, log.String()
+}
+
+// contents gives the text of an image's files, by name, without the program step.
+func contents(t *testing.T, img v1.Image) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	body := mutate.Extract(img)
+	defer body.Close()
+	for r := tar.NewReader(body); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg || filepath.Base(h.Name) == "step" {
+			continue
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[h.Name] = string(text)
+	}
+}
+
+func digest(t *testing.T, img v1.Image) string {
+	t.Helper()
+	d, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.String()
+}

@@ -1,0 +1,53 @@
+// Step is the one program in the images of the tests: what their RUN lines do.
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fail("no step")
+	}
+	args := os.Args[2:]
+	switch os.Args[1] {
+	case "keep": // NAME FILE: the value of a variable
+		fmt.Printf("%s is %s\n", args[0], os.Getenv(args[0]))
+		write(args[1], os.Getenv(args[0]))
+	case "random": // FILE
+		write(args[0], rand.Text())
+	case "grow": // FILE: longer by one byte
+		data, _ := os.ReadFile(args[0])
+		write(args[0], string(data)+"+")
+		fmt.Printf("grown to %d\n", len(data)+1)
+	case "gate": // NAME: hold a connection to the address in a variable until the other end closes it
+		fmt.Println("at the gate")
+		conn, err := net.Dial("tcp", os.Getenv(args[0]))
+		if err != nil {
+			fail(err)
+		}
+		io.Copy(io.Discard, conn)
+		fmt.Println("through the gate")
+	case "break":
+		fmt.Println("about to break")
+		fmt.Fprintln(os.Stderr, "broken")
+		os.Exit(7)
+	default:
+		fail("unknown step " + os.Args[1])
+	}
+}
+
+func write(name, text string) {
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		fail(err)
+	}
+}
+
+func fail(reason any) {
+	fmt.Fprintln(os.Stderr, reason)
+	os.Exit(1)
+}

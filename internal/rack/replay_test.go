@@ -1,0 +1,247 @@
+package rack_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/wire"
+)
+
+// replay answers what a recording has, to requests that are in it and to no
+// others. Each exchange is used once, in order; what is read may be read again.
+type replay struct {
+	t         *testing.T
+	exchanges []wire.Exchange
+	mu        sync.Mutex
+	used      []bool
+}
+
+// play is a client of what was recorded, with the credentials of the recording.
+func play(t *testing.T, recordings ...wire.Recording) (*rack.Client, *replay) {
+	t.Helper()
+	p := &replay{t: t}
+	for _, r := range recordings {
+		p.exchanges = append(p.exchanges, r.Exchanges...)
+	}
+	p.used = make([]bool, len(p.exchanges))
+	way := serve(t, p)
+	plain := roundTripper(func(r *http.Request) (*http.Response, error) { // the connections are in memory, without TLS
+		r = r.Clone(r.Context())
+		r.URL.Scheme = "http"
+		return way.RoundTrip(r)
+	})
+	return rack.New(credentials(t, p.exchanges), plain, nil), p
+}
+
+// credentials is the endpoint that a recorded client used: that of its last
+// request, since the first ones of a v3 client have no rack yet.
+func credentials(t *testing.T, exchanges []wire.Exchange) rack.Endpoint {
+	t.Helper()
+	h := exchanges[len(exchanges)-1].Headers
+	pair, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(h["Authorization"], "Basic "))
+	user, password, ok := strings.Cut(string(pair), ":")
+	if err != nil || !ok {
+		t.Fatalf("recorded credentials %q", h["Authorization"])
+	}
+	var e rack.Endpoint
+	if name, console := h["Rack"]; console {
+		e, err = rack.Console(h["Host"], password, name)
+	} else {
+		e, err = rack.Direct((&url.URL{Scheme: "http", User: url.UserPassword(user, password), Host: h["Host"]}).String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	e, why := p.find(r, body)
+	if e == nil {
+		p.t.Errorf("%s %s?%s with %q is not in the recording:\n%s", r.Method, r.URL.Path, r.URL.RawQuery, body, why)
+		answer(w, http.StatusTeapot, "not recorded")
+		return
+	}
+	if e.Status != http.StatusSwitchingProtocols {
+		for name, value := range e.ResponseHeaders {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(e.Status)
+		io.WriteString(w, e.Body)
+		return
+	}
+	s := upgrade(p.t, w, r)
+	for _, f := range e.Frames {
+		if f.Dir == "server" {
+			s.frame(map[string]byte{"text": opText, "binary": opBinary, "continuation": opContinuation}[f.Type], f.Fin, f.Payload)
+		}
+	}
+	if strings.HasPrefix(e.Closed, "server") {
+		s.cut()
+		return
+	}
+	s.wait()
+}
+
+// find looks for the exchange of a request, and tells why those that come near
+// are not it.
+func (p *replay) find(r *http.Request, body []byte) (*wire.Exchange, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var why []string
+	found := -1
+	for i, e := range p.exchanges {
+		if e.Method != r.Method || e.Path != r.URL.Path {
+			continue
+		}
+		if d := differs(e, r, body); d != "" {
+			why = append(why, d)
+			continue
+		}
+		if !p.used[i] {
+			p.used[i] = true
+			return &p.exchanges[i], ""
+		}
+		if r.Method == http.MethodGet {
+			found = i
+		} else {
+			why = append(why, "it was there before")
+		}
+	}
+	if found < 0 {
+		return nil, strings.Join(why, "\n")
+	}
+	return &p.exchanges[found], ""
+}
+
+// differs tells in what a request is not the recorded one.
+func differs(e wire.Exchange, r *http.Request, body []byte) string {
+	if e.Query != r.URL.RawQuery {
+		return fmt.Sprintf("query %q", e.Query)
+	}
+	for _, name := range []string{"Authorization", "Rack", "Session", "Upgrade", "Sec-Websocket-Version", "Content-Type"} {
+		got, want := r.Header.Get(name), e.Headers[name]
+		if name == "Content-Type" && isNothing(e.Form) && len(body) == 0 {
+			want = "application/octet-stream"
+		}
+		if got != want {
+			return fmt.Sprintf("%s is %q, recorded %q", name, got, want)
+		}
+	}
+	if e.Form == nil || len(body) == 0 && isNothing(e.Form) {
+		if (len(body) > 0) != (e.BodyBytes > 0) && !isNothing(e.Form) {
+			return fmt.Sprintf("recorded %d bytes", e.BodyBytes)
+		}
+		return ""
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return err.Error()
+	}
+	if !reflect.DeepEqual(map[string][]string(form), e.Form) {
+		return fmt.Sprintf("form %v, recorded %v", form, e.Form)
+	}
+	return ""
+}
+
+// isNothing tells whether a form says what no form says too.
+func isNothing(form map[string][]string) bool {
+	return len(form) == 1 && reflect.DeepEqual(form["force"], []string{"false"})
+}
+
+// done fails if a recorded change was not asked for.
+func (p *replay) done() {
+	p.t.Helper()
+	for i, e := range p.exchanges {
+		if e.Method != http.MethodGet && !p.used[i] {
+			p.t.Errorf("%s %s was not sent", e.Method, e.Path)
+		}
+	}
+}
+
+// answered is the recorded answers to a method on a path that ends so.
+func answered(t *testing.T, r wire.Recording, method, suffix string) []wire.Exchange {
+	t.Helper()
+	var es []wire.Exchange
+	for _, e := range r.Exchanges {
+		if e.Method == method && strings.HasSuffix(e.Path, suffix) {
+			es = append(es, e)
+		}
+	}
+	if len(es) == 0 {
+		t.Fatalf("%s has no %s %s", r.Name, method, suffix)
+	}
+	return es
+}
+
+// carries fails unless everything that a recorded answer says is in what was
+// made of it. What is left out of JSON when it is empty counts as empty.
+func carries(t *testing.T, recorded string, got any) {
+	t.Helper()
+	data, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, have any
+	if err := json.Unmarshal([]byte(recorded), &want); err != nil {
+		t.Fatalf("recorded %q: %v", recorded, err)
+	}
+	if err := json.Unmarshal(data, &have); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "answer", want, have)
+}
+
+func contains(t *testing.T, where string, want, have any) {
+	t.Helper()
+	switch want := want.(type) {
+	case map[string]any:
+		have, _ := have.(map[string]any)
+		for _, k := range slices.Sorted(maps.Keys(want)) {
+			contains(t, where+"."+k, want[k], have[k])
+		}
+	case []any:
+		have, _ := have.([]any)
+		if len(have) != len(want) {
+			t.Errorf("%s has %d elements, want %d", where, len(have), len(want))
+			return
+		}
+		for i := range want {
+			contains(t, fmt.Sprintf("%s[%d]", where, i), want[i], have[i])
+		}
+	default:
+		if have == nil && (want == "" || want == nil) {
+			return
+		}
+		if !reflect.DeepEqual(want, have) {
+			t.Errorf("%s is %v, want %v", where, have, want)
+		}
+	}
+}
+
+// logOf is the text of a recorded stream.
+func logOf(e wire.Exchange) string {
+	var b bytes.Buffer
+	for _, f := range e.Frames {
+		if f.Dir == "server" && f.Type != "binary" {
+			b.WriteString(f.Payload)
+		}
+	}
+	return b.String()
+}
