@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"io/fs"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -98,44 +99,70 @@ func TestBudgets(t *testing.T) {
 }
 
 // TestNoHiddenState: no function runs by itself at start, and no package
-// variable is assigned to.
+// variable is assigned to. A local variable of the same name hides it.
 func TestNoHiddenState(t *testing.T) {
-	for path, f := range goFiles(t, false) {
-		variables := packageVariables(f)
+	variables := map[string][]string{} // by directory
+	files := goFiles(t, false)
+	for name, f := range files {
+		variables[path.Dir(name)] = append(variables[path.Dir(name)], packageVariables(f)...)
+	}
+	for name, f := range files {
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
 			if !ok {
 				continue
 			}
 			if fn.Recv == nil && fn.Name.Name == "init" {
-				t.Errorf("%s has an init", path)
+				t.Errorf("%s has an init", name)
 			}
-			ast.Inspect(fn, func(n ast.Node) bool {
-				assign, ok := n.(*ast.AssignStmt)
-				if !ok || assign.Tok == token.DEFINE {
-					return true
+			local, assigned := names(fn)
+			for _, id := range assigned {
+				if slices.Contains(variables[path.Dir(name)], id.Name) && !slices.Contains(local, id.Name) {
+					t.Errorf("%s: %s is a package variable and changes", fileSet.Position(id.Pos()), id.Name)
 				}
-				for _, left := range assign.Lhs {
-					if id, ok := left.(*ast.Ident); ok && id.Obj != nil && slices.Contains(variables, id.Obj) {
-						t.Errorf("%s: %s is a package variable and changes", fileSet.Position(id.Pos()), id.Name)
-					}
-				}
-				return true
-			})
+			}
 		}
 	}
 }
 
-func packageVariables(f *ast.File) []*ast.Object {
-	var list []*ast.Object
+// names gives the names that a function declares, and those it assigns to.
+func names(fn *ast.FuncDecl) (local []string, assigned []*ast.Ident) {
+	ast.Inspect(fn, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.Field:
+			for _, id := range n.Names {
+				local = append(local, id.Name)
+			}
+		case *ast.ValueSpec:
+			for _, id := range n.Names {
+				local = append(local, id.Name)
+			}
+		case *ast.AssignStmt:
+			for _, left := range n.Lhs {
+				id, ok := left.(*ast.Ident)
+				switch {
+				case ok && n.Tok == token.DEFINE:
+					local = append(local, id.Name)
+				case ok && id.Name != "_":
+					assigned = append(assigned, id)
+				}
+			}
+		}
+		return true
+	})
+	return local, assigned
+}
+
+func packageVariables(f *ast.File) []string {
+	var list []string
 	for _, d := range f.Decls {
 		g, ok := d.(*ast.GenDecl)
 		if !ok || g.Tok != token.VAR {
 			continue
 		}
 		for _, s := range g.Specs {
-			for _, name := range s.(*ast.ValueSpec).Names {
-				list = append(list, name.Obj)
+			for _, id := range s.(*ast.ValueSpec).Names {
+				list = append(list, id.Name)
 			}
 		}
 	}

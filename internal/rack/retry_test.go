@@ -115,11 +115,11 @@ var verbs = []struct {
 
 func TestRetry(t *testing.T) {
 	for _, test := range []struct {
-		name        string
-		fault       fault
-		repeatable  bool // tried again if it may be done twice
-		unrepeatble bool // and if not
-		arrived     int64
+		name         string
+		fault        fault
+		repeatable   bool // tried again if it may be done twice
+		unrepeatable bool // and if not
+		arrived      int64
 	}{
 		{"connection refused", fault{before: errRefused}, true, true, 0},
 		{"proxy refused", fault{before: errProxy}, true, true, 0},
@@ -146,7 +146,7 @@ func TestRetry(t *testing.T) {
 					way := &flaky{to: serve(t, server), faults: []fault{test.fault}}
 					n := &notices{}
 					err := verb.do(t.Context(), rack.New(direct(t), way, n.add))
-					again := test.unrepeatble
+					again := test.unrepeatable
 					if verb.repeatable {
 						again = test.repeatable
 					}

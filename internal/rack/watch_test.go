@@ -52,6 +52,26 @@ func TestStreamNeverDecides(t *testing.T) {
 	}
 }
 
+// What still comes when the build has ended is waited for: nobody knows whether
+// the stored log can be had.
+func TestLogMayEndAfterTheBuild(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		watch(t.Context(), t, &stage{record: completeAfter(0), stream: func(_ int, s *socket) {
+			s.text(messages[0])
+			time.Sleep(3 * time.Second)
+			for _, m := range messages[1:] {
+				s.text(m)
+			}
+			s.end()
+		}, shake: func(n int, w http.ResponseWriter) bool {
+			if n > 1 {
+				answer(w, 503, "")
+			}
+			return n > 1
+		}}, nil).complete(t, theLog)
+	})
+}
+
 func TestFailedBuildIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := watch(t.Context(), t, &stage{stream: whole(theLog), record: func(age time.Duration, w http.ResponseWriter) {
