@@ -21,11 +21,11 @@ $(TOOLS) &: tools/go.mod tools/go.sum
 	go build -C tools -o ../bin/tools/ tool
 
 demo: bin/convox-ci
-	scripts/need
+	scripts/need runc git
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need
+	scripts/need runc git dockerd
 	scripts/test
 
 check: $(TOOLS)

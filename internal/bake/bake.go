@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/manifest"
@@ -47,33 +50,39 @@ type Image struct {
 }
 
 // Bake builds and pulls what the services need, then pushes an image for each
-// service, in the order of the manifest. log gets the lines a Rack writes and
-// the builder's own output. The first fault ends it; images pushed by then stay.
+// service, and returns them in the order of the manifest. log gets the lines a
+// Rack writes, in its order, and the builder's own output. What the manifest says
+// of builds is checked before the first begins. The first fault ends it; images
+// pushed by then stay.
 func (b *Baker) Bake(ctx context.Context, o Order, log io.Writer) ([]Image, error) {
 	units := o.units()
 	for _, u := range units {
 		u.layout = filepath.Join(o.Scratch, u.hash)
+		if u.image != "" {
+			continue
+		}
+		var err error
+		if u.spec, err = o.spec(u); err != nil {
+			return nil, err
+		}
 	}
-	if err := b.build(ctx, o, units, log); err != nil {
+	if err := b.build(ctx, units, log); err != nil {
 		return nil, err
 	}
 	if err := b.pull(ctx, units, log); err != nil {
 		return nil, err
 	}
+	tag(o, units, log)
 	return b.push(ctx, o, units, log)
 }
 
-func (b *Baker) build(ctx context.Context, o Order, units []*unit, log io.Writer) error {
+func (b *Baker) build(ctx context.Context, units []*unit, log io.Writer) error {
 	for _, u := range units {
 		if u.image != "" {
 			continue
 		}
-		spec, err := o.spec(u)
-		if err != nil {
-			return err
-		}
 		fmt.Fprintf(log, "Building: %s\n", u.build.Path)
-		if err := b.Builder.Build(ctx, spec, log); err != nil {
+		if err := b.Builder.Build(ctx, u.spec, log); err != nil {
 			return fmt.Errorf("build %s: %w", u.build.Path, err)
 		}
 	}
@@ -93,33 +102,47 @@ func (b *Baker) pull(ctx context.Context, units []*unit, log io.Writer) error {
 	return nil
 }
 
-// push tags and pushes. The lines name the docker commands that a Rack runs,
-// since people and tools search build logs for them.
-func (b *Baker) push(ctx context.Context, o Order, units []*unit, log io.Writer) ([]Image, error) {
-	for _, u := range units {
+// tag writes the lines of a step that only a Rack's Docker needs. Like those of
+// push they name the commands that a Rack runs, since people and tools search
+// build logs for them.
+func tag(o Order, units []*unit, log io.Writer) {
+	sorted := slices.SortedFunc(slices.Values(units), func(a, b *unit) int { return strings.Compare(a.source(), b.source()) })
+	for _, u := range sorted {
 		for _, service := range u.services {
 			fmt.Fprintf(log, "Running: docker tag %s %s\n", u.source(), o.localTag(service))
 		}
 	}
-	at := map[string]*unit{}
+}
+
+// push pushes in the order of the local tags, as a Rack does.
+func (b *Baker) push(ctx context.Context, o Order, units []*unit, log io.Writer) ([]Image, error) {
+	layouts := map[string]string{} // by service
 	for _, u := range units {
 		for _, service := range u.services {
-			at[service] = u
+			layouts[service] = u.layout
 		}
+	}
+	digests := map[string]string{}
+	for _, service := range slices.SortedFunc(maps.Keys(layouts), func(a, b string) int {
+		return strings.Compare(o.localTag(a), o.localTag(b))
+	}) {
+		fmt.Fprintf(log, "Running: docker tag %s %s\n", o.localTag(service), o.ref(service))
+		fmt.Fprintf(log, "Running: docker push %s\n", o.ref(service))
+		digest, err := b.Registry.Push(ctx, layouts[service], o.ref(service))
+		if err != nil {
+			return nil, fmt.Errorf("push %s: %w", o.ref(service), err)
+		}
+		digests[service] = digest
 	}
 	var images []Image
 	for _, s := range o.Manifest.Services {
-		ref := o.Repository + ":" + s.Name + "." + o.Build
-		fmt.Fprintf(log, "Running: docker tag %s %s\n", o.localTag(s.Name), ref)
-		fmt.Fprintf(log, "Running: docker push %s\n", ref)
-		digest, err := b.Registry.Push(ctx, at[s.Name].layout, ref)
-		if err != nil {
-			return nil, fmt.Errorf("push %s: %w", ref, err)
-		}
-		images = append(images, Image{Service: s.Name, Ref: ref, Digest: digest})
+		images = append(images, Image{Service: s.Name, Ref: o.ref(s.Name), Digest: digests[s.Name]})
 	}
 	return images, nil
 }
+
+// ref is where the image of a service is pushed to.
+func (o Order) ref(service string) string { return o.Repository + ":" + service + "." + o.Build }
 
 // localTag is the name an image has before it is pushed. Racks never hand their
 // own name to the builder, so it begins with convox on all of them.

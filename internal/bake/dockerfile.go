@@ -1,6 +1,10 @@
 package bake
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
 
 // argLine is how a Rack finds the arguments of a Dockerfile: line by line,
 // without regard to continuations and heredocs; only the first name counts.
@@ -12,7 +16,7 @@ var argLine = regexp.MustCompile(`(?i)^\s*ARG\s+([^=\s]+)`)
 func BuildArgs(dockerfile string, env map[string]string) []string {
 	var args []string
 	seen := map[string]bool{}
-	for _, line := range lines(dockerfile) {
+	for _, line := range strings.Split(dockerfile, "\n") {
 		m := argLine.FindStringSubmatch(line)
 		if m == nil || seen[m[1]] {
 			continue
@@ -25,18 +29,18 @@ func BuildArgs(dockerfile string, env map[string]string) []string {
 	return args
 }
 
-// stageLine finds a stage named development. A v2 Rack also takes a name that
-// only begins so, and then fails because there is no such stage; the name has to
-// end here.
-var stageLine = regexp.MustCompile(`(?i)^\s*FROM\s+.*\sAS\s+(development)(?:\s|$)`)
+// development is the stage that a development build stops at, where there is one.
+const development = "development"
 
-// developmentStage is the stage a development build stops at, "" if the
-// Dockerfile has none and is built whole.
+// stageLine finds that stage. A v2 Rack also takes a name that only begins so,
+// and then fails because there is no such stage; the name has to end here.
+var stageLine = regexp.MustCompile(`(?i)^\s*FROM\s+.*\sAS\s+` + development + `(?:\s|$)`)
+
+// developmentStage is the target of a development build, "" if the Dockerfile
+// does not have the stage and is built whole.
 func developmentStage(dockerfile string) string {
-	for _, line := range lines(dockerfile) {
-		if m := stageLine.FindStringSubmatch(line); m != nil {
-			return m[1]
-		}
+	if slices.ContainsFunc(strings.Split(dockerfile, "\n"), stageLine.MatchString) {
+		return development
 	}
 	return ""
 }

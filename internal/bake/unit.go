@@ -3,11 +3,12 @@ package bake
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/manifest"
@@ -20,7 +21,8 @@ type unit struct {
 	build    manifest.Build
 	image    string // pulled if not "", and then nothing is built
 	services []string
-	layout   string
+	layout   string     // where its image is
+	spec     image.Spec // of the build
 }
 
 // source is the name by which a Rack's log calls the unit's image.
@@ -78,8 +80,11 @@ func (o Order) spec(u *unit) (image.Spec, error) {
 		return image.Spec{}, fmt.Errorf("build path %s is not a directory of the source", u.build.Path)
 	}
 	text, err := root.ReadFile(dockerfile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return image.Spec{}, fmt.Errorf("there is no %s in the source", dockerfile)
+	}
 	if err != nil {
-		return image.Spec{}, fmt.Errorf("there is no %s in the source: %w", dockerfile, err)
+		return image.Spec{}, err
 	}
 	s := image.Spec{
 		Context:    filepath.Join(o.Source, filepath.FromSlash(u.build.Path)),
@@ -92,9 +97,4 @@ func (o Order) spec(u *unit) (image.Spec, error) {
 		s.Target = developmentStage(string(text))
 	}
 	return s, nil
-}
-
-// lines gives the physical lines of a Dockerfile, without their ends.
-func lines(text string) []string {
-	return strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 }

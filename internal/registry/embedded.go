@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"io"
 	"net/http"
 	"time"
 
@@ -61,7 +62,9 @@ func writers(password string, next http.Handler) http.Handler {
 		ping := r.URL.Path == "/v2/" && given
 		if password != "" && !ok && (!reads || ping) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="convox-ci"`)
-			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			io.WriteString(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`)
 			return
 		}
 		next.ServeHTTP(w, r)

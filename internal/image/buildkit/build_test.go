@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
 func TestImage(t *testing.T) {
@@ -305,6 +307,29 @@ func TestTwoAtOnce(t *testing.T) {
 		second.Close()
 		if err := errors.Join(end(t, one), end(t, two)); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestBuiltImageIsABase pushes an image as it was built, and builds on it.
+func TestBuiltImageIsABase(t *testing.T) {
+	onEach(t, func(t *testing.T, b image.Builder) {
+		server := httptest.NewServer(registry.Embedded(t.Context(), t.TempDir(), ""))
+		defer server.Close()
+		ref := strings.TrimPrefix(server.URL, "http://") + "/app:web.b1"
+		s := spec(t, source(t, map[string]string{"Dockerfile": "COPY text /text\nENV PLACE=base\n", "text": "from the base"}))
+		img, _ := mustBuild(t, b, s)
+		if pushed, err := new(registry.Client).Push(t.Context(), s.Layout, ref); err != nil || pushed != digest(t, img) {
+			t.Fatalf("pushed %s, %v; want %s", pushed, err, digest(t, img))
+		}
+		dir := t.TempDir()
+		dockerfile := "FROM " + ref + "\nRUN [\"/step\", \"keep\", \"PLACE\", \"/place\"]\n"
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		img, _ = mustBuild(t, b, spec(t, dir))
+		if d := cmp.Diff(map[string]string{"text": "from the base", "place": "base"}, contents(t, img)); d != "" {
+			t.Errorf("files (-want +got):\n%s", d)
 		}
 	})
 }

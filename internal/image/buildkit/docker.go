@@ -201,8 +201,8 @@ func (e engine) hijack(ctx context.Context, path string, header http.Header) (ne
 		return nil, err
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		conn.Close()
-		return nil, fmt.Errorf("docker: POST %s: %s", path, res.Status)
+		defer conn.Close()
+		return nil, fmt.Errorf("docker: POST %s: %s", path, message(res))
 	}
 	return &upgraded{Conn: conn, r: buffered}, nil
 }

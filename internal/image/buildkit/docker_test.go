@@ -38,6 +38,11 @@ func TestDockerKeepsNoImage(t *testing.T) {
 func TestDialDockerFaults(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
+	says := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"message":"no BuildKit here"}`)
+	}))
+	defer says.Close()
 	accepted := "is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375"
 	for address, want := range map[string]string{
 		"":                               `"" ` + accepted,
@@ -47,6 +52,7 @@ func TestDialDockerFaults(t *testing.T) {
 		"npipe:////./pipe/docker_engine": `"npipe:////./pipe/docker_engine" ` + accepted,
 		"unix://" + filepath.Join(t.TempDir(), "sock"):      "dial unix ",
 		"tcp://" + strings.TrimPrefix(other.URL, "http://"): "docker: POST /grpc: 404 Not Found",
+		"tcp://" + strings.TrimPrefix(says.URL, "http://"):  "docker: POST /grpc: no BuildKit here",
 	} {
 		d, err := buildkit.DialDocker(t.Context(), address)
 		if err == nil {
