@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -98,23 +97,4 @@ func Load(t testing.TB, name string) Recording {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return r
-}
-
-// What differs from run to run, and what [Normal] writes in its place.
-var variable = []struct {
-	form *regexp.Regexp
-	name string
-}{
-	{regexp.MustCompile(`\b[BR][A-Z]{10}\b`), "ID"},
-	{regexp.MustCompile(`\btmp/[0-9a-f]{30}`), "tmp/KEY"},
-	{regexp.MustCompile(`\b2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"}, // not the zero time
-}
-
-// Normal is a text with what differs from run to run replaced by a word: ids of
-// builds and releases, keys under tmp/, and times that are set.
-func Normal(text string) string {
-	for _, v := range variable {
-		text = v.form.ReplaceAllString(text, v.name)
-	}
-	return text
 }
