@@ -13,27 +13,11 @@ import (
 )
 
 func (s *Server) listBuilds(w http.ResponseWriter, r *http.Request) error {
-	n, err := limit(r)
-	if err != nil {
-		return err
-	}
-	app := mux.Vars(r)["app"]
-	if _, err := s.app(r.Context(), app); err != nil {
-		return err
-	}
-	builds, err := s.Stores.Builds.ListBuilds(r.Context(), app, n)
-	if err != nil {
-		return err
-	}
-	return render(w, append([]rack.Build{}, builds...)) // an empty list, not null
+	return answerList(s, w, r, s.Stores.Builds.ListBuilds)
 }
 
 func (s *Server) getBuild(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.build(r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"])
-	if err != nil {
-		return err
-	}
-	return render(w, b)
+	return answerOne(w, r, s.build)
 }
 
 // build returns a build, or the answer for one that does not exist.

@@ -16,31 +16,17 @@ import (
 // listReleases leaves the environments out, as a v2 rack does: a list is made
 // to be printed.
 func (s *Server) listReleases(w http.ResponseWriter, r *http.Request) error {
-	n, err := limit(r)
-	if err != nil {
-		return err
-	}
-	app := mux.Vars(r)["app"]
-	if _, err := s.app(r.Context(), app); err != nil {
-		return err
-	}
-	stored, err := s.Stores.Releases.ListReleases(r.Context(), app, n)
-	if err != nil {
-		return err
-	}
-	releases := append([]rack.Release{}, stored...) // an empty list, not null
-	for i := range releases {
-		releases[i].Env = ""
-	}
-	return render(w, releases)
+	return answerList(s, w, r, func(ctx context.Context, app string, limit int) ([]rack.Release, error) {
+		releases, err := s.Stores.Releases.ListReleases(ctx, app, limit)
+		for i := range releases {
+			releases[i].Env = ""
+		}
+		return releases, err
+	})
 }
 
 func (s *Server) getRelease(w http.ResponseWriter, r *http.Request) error {
-	rel, err := s.release(r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"])
-	if err != nil {
-		return err
-	}
-	return render(w, rel)
+	return answerOne(w, r, s.release)
 }
 
 // release returns a release, or the answer for one that does not exist.
