@@ -33,6 +33,7 @@ type process struct {
 	run     ci.Run
 	console *ci.Console
 	out     io.Writer // for results that a program may read
+	local   bool      // the rack is in this process
 }
 
 // Main runs the binary with arguments and environment, in the form of

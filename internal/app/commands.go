@@ -20,7 +20,7 @@ func (p *process) commands() *cobra.Command {
 			"Every flag is also an input: --no-cache is INPUT_NO-CACHE, INPUT_NO_CACHE, PLUGIN_NO_CACHE\n" +
 			"or CONVOX_NO_CACHE in the environment. A flag wins over the environment.",
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs, // so that a mistyped verb is named as such
+		Args: refuseArguments,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetOut(p.out)
@@ -31,7 +31,7 @@ func (p *process) commands() *cobra.Command {
 		verb(p, "info", "Show a build", "build", p.buildInfo),
 		verb(p, "logs", "Print the log of a build", "build", p.buildLogs),
 	)
-	racks := &cobra.Command{Use: "rack", Short: "A Rack on this machine", Args: cobra.NoArgs, RunE: help}
+	racks := &cobra.Command{Use: "rack", Short: "A Rack on this machine", Args: refuseArguments, RunE: help}
 	racks.AddCommand(verb(p, "serve", "Be a Rack on this machine", "", p.serve))
 	root.RunE = help
 	root.AddCommand(
@@ -39,7 +39,7 @@ func (p *process) commands() *cobra.Command {
 		verb(p, "deploy", "Build an app and promote the release", "context", p.deploy),
 		verb(p, "promote", "Promote a release and wait until it is live", "release", p.promote),
 		builds, racks,
-		&cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(p.out, version())
 			return nil
 		}},
@@ -53,12 +53,12 @@ func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 // environment; positional names the input that may also be given as an argument,
 // "" for none.
 func verb[Inputs any](p *process, name, short, positional string, do func(context.Context, Inputs) error) *cobra.Command {
-	cmd := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: name, Short: short, Args: refuseArguments}
 	fields := options.Fields(new(Inputs))
 	flags := addFlags(cmd.Flags(), fields)
 	if positional != "" {
 		cmd.Use += " [" + argument(positional) + "]"
-		cmd.Args = cobra.MaximumNArgs(1)
+		cmd.Args = oneArgument
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		values, err := p.values(fields, flags, positional, args)

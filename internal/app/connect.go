@@ -19,6 +19,7 @@ const defaultHost = "console.convox.com"
 // with runs a verb with a client for its target.
 func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.Job) error) (err error) {
 	began := time.Now()
+	p.local = t.Rack == workflow.LocalRack
 	if t.OutputFile != "" {
 		if err := p.console.OutputFile(string(t.OutputFile)); err != nil {
 			return fmt.Errorf("output-file: %w", err)

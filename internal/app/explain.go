@@ -30,7 +30,7 @@ func (p *process) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
-	status, hint := explain(err)
+	status, hint := explain(err, p.local)
 	var inputs *options.Error
 	var at *workflow.ManifestError
 	var failed *workflow.BuildFailedError
@@ -41,7 +41,7 @@ func (p *process) report(err error) int {
 		}
 	case errors.As(err, &at):
 		p.console.Annotate(ci.LevelError, filepath.ToSlash(at.File), at.Fault.Line, at.Fault.Error())
-	case errors.As(err, &failed) && failed.Tail != "":
+	case errors.As(err, &failed) && failed.Tail != "" && p.run.System == ci.GitHub: // elsewhere the log stands right above
 		p.console.Annotate(ci.LevelError, "", 0, err.Error()+"\n"+failed.Tail)
 	default:
 		p.console.Annotate(ci.LevelError, "", 0, err.Error())
@@ -53,7 +53,8 @@ func (p *process) report(err error) int {
 }
 
 // explain is the only place that knows what a person should do about an error.
-func explain(err error) (status int, hint string) {
+// local says that the rack was in this process, and has ended with it.
+func explain(err error, local bool) (status int, hint string) {
 	var (
 		signal  Signal
 		inputs  *options.Error
@@ -63,15 +64,19 @@ func explain(err error) (status int, hint string) {
 		cert    *tls.CertificateVerificationError
 		busy    *disk.BusyError
 	)
+	goesOn := "What the rack has begun goes on there: see builds and releases of the app."
+	if local {
+		goesOn = "The local rack ends with this process: a build that ran is failed."
+	}
 	switch {
 	case errors.As(err, &signal):
-		return signal.Status(), "What the rack has begun goes on there: see builds and releases of the app."
+		return signal.Status(), goesOn
 	case errors.As(err, &inputs):
 		return exitInputs, ""
 	case errors.As(err, &text):
 		return exitInputs, ""
 	case errors.As(err, &notLive) && notLive.Verdict == rack.TimedOut, errors.Is(err, context.DeadlineExceeded):
-		return exitTimeout, "The input timeout is the limit for everything together; the rack goes on without us."
+		return exitTimeout, "The input timeout is the limit for everything together. " + goesOn
 	case errors.As(err, &failed), errors.As(err, &notLive):
 		return exitFailed, ""
 	case errors.As(err, &busy):

@@ -61,12 +61,47 @@ func flagError(cmd *cobra.Command, err error) error {
 	if errors.As(err, &unknown) {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-		p = options.Problem{Input: "--" + unknown.GetSpecifiedName(), Message: "is not a flag of " + cmd.CommandPath()}
+		dashes := "--"
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		p = options.Problem{Input: dashes + unknown.GetSpecifiedName(), Message: "is not a flag of " + cmd.CommandPath()}
 		if near := options.Nearest(unknown.GetSpecifiedName(), names); near != "" {
 			p.Accepted = []string{"--" + near}
 		}
 	}
 	return &options.Error{Problems: []options.Problem{p}}
+}
+
+// refuseArguments is for commands without arguments. Where a command has others
+// below it, an argument is one of those, mistyped.
+func refuseArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	p := options.Problem{Input: "arguments", Value: args[0], Message: "is one too many: " + cmd.CommandPath() + " takes none"}
+	if cmd.HasSubCommands() {
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				p.Accepted = append(p.Accepted, c.Name())
+			}
+		}
+		if near := options.Nearest(args[0], p.Accepted); near != "" {
+			p.Accepted = []string{near}
+		}
+		p.Input, p.Message = "command", "is not one of "+cmd.CommandPath()
+	}
+	return &options.Error{Problems: []options.Problem{p}}
+}
+
+// oneArgument is for commands that take an input as an argument.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) <= 1 {
+		return nil
+	}
+	return &options.Error{Problems: []options.Problem{{
+		Input: "arguments", Value: args[1], Message: "is one too many", Accepted: []string{cmd.UseLine()},
+	}}}
 }
 
 // argument is what usage texts call the positional form of an input.

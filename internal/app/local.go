@@ -22,7 +22,8 @@ func (p *process) connectLocal(ctx context.Context, t workflow.Target) (*rack.Cl
 	}
 	password := rand.Text() // of this run only
 	r, err := p.startRack(ctx, rackOptions{name: workflow.LocalRack, listen: "127.0.0.1:0", data: data, password: password,
-		owner: fmt.Sprintf("process %d (convox-ci with rack local)", os.Getpid())})
+		owner:  fmt.Sprintf("process %d (convox-ci with rack local)", os.Getpid()),
+		notice: func(string) {}}) // of an address that is gone when this run ends
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 const (
 	headerTimeout = 30 * time.Second // for a client to send the head of a request
-	closeTimeout  = 5 * time.Second  // for answers under way when the rack ends
+	closeTimeout  = time.Second      // for answers under way when the rack ends; a connection that nothing was asked on counts as such
 )
 
 // rackOptions say which embedded rack to start.
@@ -26,6 +26,7 @@ type rackOptions struct {
 	registry       string // address of the registry; "" is the default one, or any if that is taken
 	data           string // directory of everything it keeps
 	owner          string // who it is, for those who want the data as well
+	notice         func(line string)
 }
 
 // runningRack is an embedded rack that serves.
@@ -48,7 +49,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, err
 	}
 	r.closers = append(r.closers, store.Close)
-	if err := r.serveRegistry(ctx, o, p.notice); err != nil {
+	if err := r.serveRegistry(ctx, o); err != nil {
 		return r, err
 	}
 	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
@@ -69,7 +70,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 
 // serveRegistry starts the registry, by default at the address that manifests
 // may name; if another process has that, at any.
-func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions, notice func(string)) (err error) {
+func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.closers = append(r.closers, func() error { stop(); return nil })
 	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
@@ -79,7 +80,7 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions, notice f
 	}
 	if r.registry, err = r.listen(registry.DefaultAddress, handler); err != nil {
 		r.registry, err = r.listen("127.0.0.1:0", handler)
-		notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
+		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
 // ServeInputs are the inputs of rack serve.
@@ -19,19 +20,32 @@ type ServeInputs struct {
 	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
 }
 
-// Check refuses to open a rack without a password to a network: whoever can
-// reach it can run programs as the user who started it.
+// Check refuses to open a rack or its registry without a password to a network:
+// whoever can reach them can run programs as the user who started the rack, or
+// replace the images of its apps.
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
-	host, _, err := net.SplitHostPort(in.Listen)
-	if err != nil {
-		return &options.Error{Problems: []options.Problem{{Input: "listen", Value: in.Listen,
-			Message: "is not an address", Accepted: []string{"127.0.0.1:5080", "HOST:PORT"}}}}
+	found := &options.Error{}
+	for _, a := range []struct{ input, address, example string }{
+		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, registry.DefaultAddress},
+	} {
+		if a.address == "" {
+			continue // the default, a loopback address
+		}
+		host, _, err := net.SplitHostPort(a.address)
+		ip := net.ParseIP(host)
+		switch {
+		case err != nil:
+			found.Problems = append(found.Problems, options.Problem{Input: a.input, Value: a.address,
+				Message: "is not an address", Accepted: []string{a.example, "HOST:PORT"}})
+		case in.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
+			found.Problems = append(found.Problems, options.Problem{Input: "password",
+				Message: "is required to listen on " + a.address, Accepted: []string{"a password; or a loopback address for " + a.input}})
+		}
 	}
-	if ip := net.ParseIP(host); in.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return &options.Error{Problems: []options.Problem{{Input: "password",
-			Message: "is required to listen on " + in.Listen, Accepted: []string{"a password; or a loopback address for listen"}}}}
+	if len(found.Problems) == 0 {
+		return nil
 	}
-	return nil
+	return found
 }
 
 // serve is a rack until ctx ends.
@@ -41,7 +55,7 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 		return err
 	}
 	r, err := p.startRack(ctx, rackOptions{
-		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(),
+		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(), notice: p.notice,
 		owner: fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
 	})
 	if err != nil {

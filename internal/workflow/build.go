@@ -108,7 +108,7 @@ func (j Job) follow(ctx context.Context, app, id string) (rack.Build, error) {
 	})
 	end()
 	if err != nil {
-		return b, fmt.Errorf("build %s may still be running: %w", id, err)
+		return b, fmt.Errorf("build %s was not followed to its end: %w", id, err)
 	}
 	if b.Status != rack.BuildComplete {
 		return b, &BuildFailedError{ID: id, Reason: b.Reason, Tail: last.String()}

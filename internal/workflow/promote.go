@@ -22,11 +22,15 @@ type PromoteInputs struct {
 type NotLiveError struct {
 	Release string
 	rack.Outcome
+	Cause error // why the waiting was ended before a verdict, nil if it was not
 }
 
 func (e *NotLiveError) Error() string {
 	return fmt.Sprintf("release %s is not live: %s: %s", e.Release, e.Verdict, e.Reason)
 }
+
+// Unwrap gives the cause.
+func (e *NotLiveError) Unwrap() error { return e.Cause }
 
 // Promote makes a release the active one and says truthfully whether it is
 // live. The output promoted is true only then.
@@ -54,7 +58,7 @@ func (j Job) promote(ctx context.Context, in PromoteInputs) (o rack.Outcome, err
 	}
 	o = j.Rack.Await(ctx, in.App, in.Release, before.Release)
 	if o.Verdict != rack.Live {
-		return o, &NotLiveError{Release: in.Release, Outcome: o}
+		return o, &NotLiveError{Release: in.Release, Outcome: o, Cause: context.Cause(ctx)}
 	}
 	j.printf("Release %s is live", in.Release)
 	return o, nil

@@ -19,6 +19,11 @@ type Source struct {
 // defaultManifest is what a rack reads unless it is told otherwise.
 const defaultManifest = "convox.yml"
 
+// ignoreFile is sent even if it names itself: what is kept in spite of it must
+// not get into an image that copies everything.
+// https://docs.docker.com/build/concepts/context/#dockerignore-files
+const ignoreFile = ".dockerignore"
+
 // ManifestError is a fault of the manifest with the file it stands in.
 type ManifestError struct {
 	File  string // as a person would open it
@@ -67,7 +72,7 @@ func (j Job) inspect(s Source) (keep []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	keep = []string{s.within()}
+	keep = []string{s.within(), ignoreFile}
 	m, err := manifest.Inspect(text)
 	var e *manifest.Error
 	if errors.As(err, &e) {

@@ -28,7 +28,7 @@ func (j Job) upload(ctx context.Context, app string, s Source, keep []string) (r
 	if err != nil {
 		return object, fmt.Errorf("upload: %w", err)
 	}
-	j.printf("Uploaded %d files, %s, packed to %s in %s", last.stats.Files, size(last.stats.Bytes),
+	j.printf("Uploaded %s, %s, packed to %s in %s", files(last.stats.Files), size(last.stats.Bytes),
 		size(last.stats.Packed), time.Since(began).Round(10*time.Millisecond))
 	return object, nil
 }
@@ -57,6 +57,13 @@ func objectKey() string {
 	var b [15]byte
 	rand.Read(b[:]) // never fails
 	return "tmp/" + hex.EncodeToString(b[:]) + ".tgz"
+}
+
+func files(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
 }
 
 // size prints a number of bytes for a person.

@@ -1,0 +1,53 @@
+// Command tool is all that is in the images of the stories: what their RUN lines
+// do. It is static, so that they need no system around it.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "tool:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) > 1 && args[0] == "print": // each argument is a line
+		for _, line := range args[1:] {
+			fmt.Println(line)
+		}
+		return nil
+	case len(args) == 2 && args[0] == "env":
+		fmt.Println(args[1], "is", os.Getenv(args[1]))
+		return nil
+	case len(args) == 3 && args[0] == "write": // a variable of the environment to a file
+		return os.WriteFile(args[2], []byte(os.Getenv(args[1])+"\n"), 0o644)
+	case len(args) > 1 && args[0] == "fail":
+		for _, line := range args[1:] {
+			fmt.Println(line)
+		}
+		return fmt.Errorf("failing as told")
+	case len(args) == 1 && args[0] == "hold":
+		return hold(os.Getenv("GATE"))
+	}
+	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | fail LINE... | hold")
+}
+
+// hold waits until the gate at an address is opened. It ends with the process
+// behind the gate, so that no test can leave it behind.
+func hold(gate string) error {
+	conn, err := net.Dial("tcp", gate)
+	if err != nil {
+		return err
+	}
+	fmt.Println("holding")
+	_, err = io.Copy(io.Discard, conn)
+	fmt.Println("let go")
+	return err
+}
