@@ -11,21 +11,31 @@ import (
 	"syscall"
 )
 
-// removeLeftovers removes what a killed rack could not: the containers of its
-// build steps and their file systems, below a directory.
-func removeLeftovers(dir string) error {
+// leftovers lists the containers of build steps below a directory.
+func leftovers(dir string) ([]string, error) {
 	out, err := exec.Command("runc", "list", "--format", "json").Output()
 	if err != nil {
-		return fmt.Errorf("runc list: %w", err)
+		return nil, fmt.Errorf("runc list: %w", err)
 	}
 	var containers []struct{ ID, Bundle string }
 	if err := json.Unmarshal(out, &containers); err != nil {
-		return fmt.Errorf("runc list: %w", err)
+		return nil, fmt.Errorf("runc list: %w", err)
 	}
+	var ids []string
 	for _, c := range containers {
 		if strings.HasPrefix(c.Bundle, dir+"/") {
-			err = errors.Join(err, exec.Command("runc", "delete", "--force", c.ID).Run())
+			ids = append(ids, c.ID)
 		}
+	}
+	return ids, nil
+}
+
+// removeLeftovers removes what a killed rack could not, and no rack after it
+// has: the containers of its build steps and their file systems.
+func removeLeftovers(dir string) error {
+	ids, err := leftovers(dir)
+	for _, id := range ids {
+		err = errors.Join(err, exec.Command("runc", "delete", "--force", id).Run())
 	}
 	return errors.Join(err, unmount(dir))
 }

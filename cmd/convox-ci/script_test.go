@@ -43,26 +43,27 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"app":      createApp,
-			"await":    await,
-			"between":  between,
-			"ended":    ended,
-			"equal":    equal,
-			"example":  example,
-			"filevar":  fileVar,
-			"front":    front,
-			"gate":     gate,
-			"github":   github,
-			"image":    imageCommand,
-			"match":    match,
-			"opengate": openGate,
-			"outputs":  outputs,
-			"pick":     pick,
-			"polled":   polled,
-			"rack":     serveRack,
-			"signal":   signalProcess,
-			"start":    start,
-			"status":   status,
+			"app":       createApp,
+			"await":     await,
+			"between":   between,
+			"ended":     ended,
+			"equal":     equal,
+			"example":   example,
+			"filevar":   fileVar,
+			"front":     front,
+			"gate":      gate,
+			"github":    github,
+			"image":     imageCommand,
+			"leftovers": hasLeftovers,
+			"match":     match,
+			"opengate":  openGate,
+			"outputs":   outputs,
+			"pick":      pick,
+			"polled":    polled,
+			"rack":      serveRack,
+			"signal":    signalProcess,
+			"start":     start,
+			"status":    status,
 		},
 	})
 }
@@ -140,6 +141,18 @@ func example(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := os.ReadFile(ts.Getenv("HELLO"))
 	ts.Check(err)
 	ts.Check(os.WriteFile(filepath.Join(dir, "bin", "hello"), program, 0o755))
+}
+
+// hasLeftovers tells whether build steps below a directory still run.
+func hasLeftovers(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] leftovers DIR")
+	}
+	ids, err := leftovers(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if (len(ids) == 0) != neg {
+		ts.Fatalf("containers below %s: %q", args[0], ids)
+	}
 }
 
 // equal compares two texts.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
@@ -53,7 +54,11 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, err
 	}
 	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
-	engine := &engine{root: filepath.Join(o.data, "buildkit"), mirrors: mirrors, variable: p.variable}
+	state := filepath.Join(o.data, "buildkit")
+	if err := embedded.Sweep(state); err != nil {
+		p.notice("Build steps of a rack that was killed: " + err.Error())
+	}
+	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),

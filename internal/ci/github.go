@@ -52,7 +52,9 @@ func (github) note(n note) string {
 	if n.file != "" && n.line > 0 {
 		properties["line"] = strconv.Itoa(n.line)
 	}
-	c := &githubactions.Command{Name: string(n.level), Message: n.message, Properties: properties}
+	// The viewer gives a meaning to "##[" in the lines of a message as well.
+	message := strings.ReplaceAll(n.message, "##[", `##\[`)
+	c := &githubactions.Command{Name: string(n.level), Message: message, Properties: properties}
 	return command(func(a *githubactions.Action) { a.IssueCommand(c) })
 }
 

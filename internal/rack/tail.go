@@ -45,7 +45,8 @@ type tail struct {
 
 // follow copies the log until ctx ends or out fails, since a rack may end a log
 // before the build is over, and a broken or refused one does not tell whether it
-// is. Each end that the rack sends is marked.
+// is. Each end that the rack sends is marked, a refusal included: the log of a
+// build that failed at once looks like one.
 func (t *tail) follow(ctx context.Context, marks chan<- struct{}) error {
 	for delay := reopenDelay; ; delay = min(2*delay, maxReopenDelay) {
 		before := t.seen
@@ -55,7 +56,8 @@ func (t *tail) follow(ctx context.Context, marks chan<- struct{}) error {
 			return err
 		case err != nil:
 			t.reopening(err)
-		default:
+		}
+		if err == nil || errors.Is(err, errRefused) {
 			select {
 			case marks <- struct{}{}:
 			default: // the last mark was not taken yet, and one is enough

@@ -18,3 +18,6 @@ func (nothing) Register(*grpc.Server) {}
 func (nothing) Close() error          { return nil }
 
 func controller(context.Context, Options) (nothing, error) { return nothing{}, supported("") }
+
+// Sweep has nothing to end where no daemon can run.
+func Sweep(string) error { return nil }
