@@ -83,11 +83,21 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err err
 		r.registry, err = r.listen(o.registry, handler)
 		return err
 	}
-	if r.registry, err = r.listen(registry.DefaultAddress, handler); err != nil {
-		r.registry, err = r.listen("127.0.0.1:0", handler)
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
+	if r.registry != registry.DefaultAddress && err == nil {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
 	return err
+}
+
+// listenOrElsewhere is listen at any free port of loopback if the address is
+// taken.
+func (r *runningRack) listenOrElsewhere(address string, h http.Handler) (string, error) {
+	got, err := r.listen(address, h)
+	if err != nil {
+		return r.listen("127.0.0.1:0", h)
+	}
+	return got, nil
 }
 
 // listen serves a handler and returns the address it really got.
