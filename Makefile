@@ -36,6 +36,7 @@ fix:
 	go mod tidy
 
 bench:
+	scripts/need pigz
 	go run ./bench/pack
 
 size:
