@@ -55,6 +55,9 @@ func TestActionInputsAreTheVerbs(t *testing.T) {
 	want := map[string]described{"action": {Description: "what to do: build, deploy or promote (default: build)"}}
 	for _, fields := range verbs() {
 		for _, f := range fields {
+			if other, ok := want[f.Name]; ok && other.Description != f.Usage {
+				t.Errorf("%s is described in two ways: %q and %q", f.Name, other.Description, f.Usage)
+			}
 			want[f.Name] = described{Description: f.Usage}
 		}
 	}
@@ -92,7 +95,7 @@ func TestFlagsAreTheInputs(t *testing.T) {
 // writes outputs under.
 func TestActionOutputsAreWritten(t *testing.T) {
 	written := map[string]bool{}
-	for path, f := range goFiles(t, false) {
+	for path, f := range goFiles(t) {
 		if !strings.HasPrefix(path, "internal/workflow/") && !strings.HasPrefix(path, "internal/app/") {
 			continue
 		}

@@ -11,7 +11,7 @@ import (
 // it; net/http does for proxies, and Docker's credential helpers do.
 func TestOnlyMainReadsTheEnvironment(t *testing.T) {
 	reads := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv", "UserHomeDir", "UserCacheDir", "UserConfigDir"}
-	for path, f := range goFiles(t, false) {
+	for path, f := range goFiles(t) {
 		if strings.HasPrefix(path, "cmd/") || strings.HasPrefix(path, "examples/") || strings.HasPrefix(path, "bench/") { // programs
 			continue
 		}

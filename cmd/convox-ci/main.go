@@ -13,7 +13,11 @@ import (
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2) // a second one ends the process at once
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) { // whoever starts us may have chosen so, as nohup does
+			signal.Notify(signals, s)
+		}
+	}
 	go func() {
 		first := app.Signal((<-signals).(syscall.Signal))
 		cancel(first)

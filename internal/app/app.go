@@ -32,8 +32,7 @@ type process struct {
 	environ []string
 	run     ci.Run
 	console *ci.Console
-	out     io.Writer // for results that a program may read
-	local   bool      // the rack is in this process
+	local   bool // the rack is in this process
 }
 
 // Main runs the binary with arguments and environment, in the form of
@@ -42,7 +41,6 @@ func Main(ctx context.Context, args, environ []string, s Streams) int {
 	logrus.SetOutput(io.Discard) // where the registry and BuildKit write their own logs
 	run := ci.Detect(environ)
 	p := &process{environ: environ, run: run, console: ci.Open(run, environ, s.Out)}
-	p.out = p.console
 	err := p.execute(ctx, args)
 	status := p.report(err)
 	if err := p.console.Close(); err != nil {

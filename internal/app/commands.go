@@ -23,14 +23,16 @@ func (p *process) commands() *cobra.Command {
 		Args: refuseArguments,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetOut(p.out)
-	root.SetErr(p.out)
+	root.SetOut(p.console)
+	root.SetErr(p.console)
 	root.SetFlagErrorFunc(flagError)
 	builds := verb(p, "builds", "List the builds of an app", "", p.builds)
 	builds.AddCommand(
 		verb(p, "info", "Show a build", "build", p.buildInfo),
 		verb(p, "logs", "Print the log of a build", "build", p.buildLogs),
 	)
+	apps := &cobra.Command{Use: "apps", Short: "The apps of a rack", Args: refuseArguments, RunE: help}
+	apps.AddCommand(verb(p, "create", "Create an app", "app", p.createApp))
 	racks := &cobra.Command{Use: "rack", Short: "A Rack on this machine", Args: refuseArguments, RunE: help}
 	racks.AddCommand(verb(p, "serve", "Be a Rack on this machine", "", p.serve))
 	root.RunE = help
@@ -38,9 +40,9 @@ func (p *process) commands() *cobra.Command {
 		verb(p, "build", "Build an app", "context", p.build),
 		verb(p, "deploy", "Build an app and promote the release", "context", p.deploy),
 		verb(p, "promote", "Promote a release and wait until it is live", "release", p.promote),
-		builds, racks,
+		apps, builds, racks,
 		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
-			fmt.Fprintln(p.out, version())
+			fmt.Fprintln(p.console, version())
 			return nil
 		}},
 	)
@@ -108,13 +110,20 @@ func (p *process) promote(ctx context.Context, in workflow.PromoteInputs) error 
 	})
 }
 
+func (p *process) createApp(ctx context.Context, in workflow.AppInput) error {
+	return p.with(ctx, in.Target, func(j workflow.Job) error {
+		_, err := workflow.CreateApp(ctx, j, in)
+		return err
+	})
+}
+
 func (p *process) builds(ctx context.Context, in workflow.BuildsInputs) error {
 	return p.with(ctx, in.Target, func(j workflow.Job) error {
 		list, err := workflow.Builds(ctx, j, in)
 		if err != nil {
 			return err
 		}
-		return printBuilds(p.out, list)
+		return printBuilds(p.console, list)
 	})
 }
 
@@ -124,7 +133,7 @@ func (p *process) buildInfo(ctx context.Context, in workflow.BuildInput) error {
 		if err != nil {
 			return err
 		}
-		return printBuild(p.out, b)
+		return printBuild(p.console, b)
 	})
 }
 

@@ -22,7 +22,7 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	p.local = t.Rack == workflow.LocalRack
 	if t.OutputFile != "" {
 		if err := p.console.OutputFile(string(t.OutputFile)); err != nil {
-			return fmt.Errorf("output-file: %w", err)
+			return inputFault("output-file", err)
 		}
 	}
 	client, done, err := p.connect(ctx, t)
@@ -30,11 +30,13 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 		return err
 	}
 	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit}
-	err = errors.Join(p.console.Output("app", t.App), p.console.Output("rack", t.Rack))
-	if err == nil {
-		err = do(j)
+	j.Output("app", t.App)
+	if t.Rack != "" { // with rack-url alone nobody has named it
+		j.Output("rack", t.Rack)
 	}
-	return errors.Join(err, done(), p.console.Output("duration", strconv.Itoa(int(time.Since(began).Seconds()))))
+	err = errors.Join(do(j), done())
+	j.Output("duration", strconv.Itoa(int(time.Since(began).Seconds())))
+	return err
 }
 
 // commit reads the commit of a directory: what the CI system said wins.

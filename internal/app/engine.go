@@ -109,13 +109,12 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.closers = append(e.closers, d.Close)
 	c, err := buildkit.Ready(ctx, embedded.Address, d.Dialer())
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.Close()) // or it would keep its state from the next one
 	}
 	b := buildkit.New(c)
-	e.closers = append(e.closers, b.Close)
+	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
 }
 

@@ -1,11 +1,11 @@
 package app
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/manifest"
@@ -30,7 +30,31 @@ func (p *process) report(err error) int {
 	if err == nil {
 		return exitOK
 	}
+	for _, part := range parts(err) {
+		p.annotate(part)
+	}
 	status, hint := explain(err, p.local)
+	if hint != "" {
+		fmt.Fprintln(p.console, hint)
+	}
+	return status
+}
+
+// parts takes apart what [errors.Join] put together.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || strings.Contains(fmt.Sprintf("%T", err), "fmt.") { // one text around several causes
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
+}
+
+// annotate says one error, at its place if it has one.
+func (p *process) annotate(err error) {
 	var inputs *options.Error
 	var at *workflow.ManifestError
 	var failed *workflow.BuildFailedError
@@ -46,10 +70,6 @@ func (p *process) report(err error) int {
 	default:
 		p.console.Annotate(ci.LevelError, "", 0, err.Error())
 	}
-	if hint != "" {
-		fmt.Fprintln(p.console, hint)
-	}
-	return status
 }
 
 // explain is the only place that knows what a person should do about an error.
@@ -63,10 +83,15 @@ func explain(err error, local bool) (status int, hint string) {
 		notLive *workflow.NotLiveError
 		cert    *tls.CertificateVerificationError
 		busy    *disk.BusyError
+		late    *workflow.TimeoutError
+		left    *workflow.LeftError
 	)
-	goesOn := "What the rack has begun goes on there: see builds and releases of the app."
-	if local {
+	goesOn := ""
+	switch begun := errors.As(err, &left) || errors.As(err, &notLive); {
+	case begun && local:
 		goesOn = "The local rack ends with this process: a build that ran is failed."
+	case begun:
+		goesOn = "What the rack has begun goes on there: see builds and releases of the app."
 	}
 	switch {
 	case errors.As(err, &signal):
@@ -75,8 +100,8 @@ func explain(err error, local bool) (status int, hint string) {
 		return exitInputs, ""
 	case errors.As(err, &text):
 		return exitInputs, ""
-	case errors.As(err, &notLive) && notLive.Verdict == rack.TimedOut, errors.Is(err, context.DeadlineExceeded):
-		return exitTimeout, "The input timeout is the limit for everything together. " + goesOn
+	case errors.As(err, &late), errors.As(err, &notLive) && notLive.Verdict == rack.TimedOut:
+		return exitTimeout, strings.TrimSpace("The input timeout is the limit for everything together. " + goesOn)
 	case errors.As(err, &failed), errors.As(err, &notLive):
 		return exitFailed, ""
 	case errors.As(err, &busy):

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
@@ -46,6 +47,10 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		}
 	}()
 	store, err := disk.Open(o.data, o.owner)
+	var busy *disk.BusyError
+	if err != nil && !errors.As(err, &busy) {
+		err = inputFault("data", err)
+	}
 	if err != nil {
 		return r, err
 	}
@@ -61,7 +66,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
 	server, err := rackd.New(ctx, rackd.Config{
-		Name: o.name, Password: o.password, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
+		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
 		Baker:  &bake.Baker{Builder: engine, Registry: &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}},
 	})
@@ -69,8 +74,10 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
-	r.address, err = r.listen(o.listen, server.Handler())
-	return r, err
+	if r.address, err = r.listen(o.listen, server.Handler()); err != nil {
+		return r, inputFault("listen", err)
+	}
+	return r, nil
 }
 
 // serveRegistry starts the registry, by default at the address that manifests
@@ -80,11 +87,13 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err err
 	r.closers = append(r.closers, func() error { stop(); return nil })
 	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
 	if o.registry != "" {
-		r.registry, err = r.listen(o.registry, handler)
-		return err
+		if r.registry, err = r.listen(o.registry, handler); err != nil {
+			return inputFault("registry-listen", err)
+		}
+		return nil
 	}
 	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
-	if r.registry != registry.DefaultAddress && err == nil {
+	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
 	return err
@@ -94,10 +103,10 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err err
 // taken.
 func (r *runningRack) listenOrElsewhere(address string, h http.Handler) (string, error) {
 	got, err := r.listen(address, h)
-	if err != nil {
+	if errors.Is(err, syscall.EADDRINUSE) {
 		return r.listen("127.0.0.1:0", h)
 	}
-	return got, nil
+	return got, err
 }
 
 // listen serves a handler and returns the address it really got.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
@@ -35,8 +36,17 @@ func printBuild(w io.Writer, b rack.Build) error {
 	return t.Flush()
 }
 
-// oneLine keeps a text of others from breaking a table.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// oneLine keeps a text of others from breaking a table, or from commanding the
+// terminal.
+func oneLine(text string) string {
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, text)
+	return strings.Join(strings.Fields(printable), " ")
+}
 
 // elapsed is how long a build took, in whole seconds; "" until it ended.
 func elapsed(b rack.Build) string {

@@ -16,7 +16,7 @@ func TestPrintBuilds(t *testing.T) {
 	started := time.Now().Add(-2*time.Hour - time.Minute)
 	builds := []rack.Build{
 		{ID: "BSEEDBUILDA", Status: "complete", Release: "RSEEDRELEAS", Started: started, Ended: started.Add(63*time.Second + 500*time.Millisecond), Description: "build 0123456781 commit 1"},
-		{ID: "BOLDBUILDAA", Status: "running", Started: started, Description: "two\nlines"},
+		{ID: "BOLDBUILDAA", Status: "running", Started: started, Description: "two\nli\x1b[31mnes"},
 	}
 	var got strings.Builder
 	if err := printBuilds(&got, builds); err != nil {
@@ -24,7 +24,7 @@ func TestPrintBuilds(t *testing.T) {
 	}
 	want := `ID           STATUS    RELEASE      STARTED      ELAPSED  DESCRIPTION
 BSEEDBUILDA  complete  RSEEDRELEAS  2 hours ago  1m3s     build 0123456781 commit 1
-BOLDBUILDAA  running                2 hours ago           two lines
+BOLDBUILDAA  running                2 hours ago           two li[31mnes
 `
 	if d := cmp.Diff(want, got.String()); d != "" {
 		t.Error(d)

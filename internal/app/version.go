@@ -2,8 +2,8 @@ package app
 
 import "runtime/debug"
 
-// version is the version of the module this binary was built from, "dev" for a
-// build from a checkout.
+// version is the version of the module that the toolchain recorded, "dev" where
+// it recorded none, as when there was no repository beside the sources.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version

@@ -48,16 +48,19 @@ type tail struct {
 // is. Each end that the rack sends is marked, a refusal included: the log of a
 // build that failed at once looks like one.
 func (t *tail) follow(ctx context.Context, marks chan<- struct{}) error {
+	refused := false
 	for delay := reopenDelay; ; delay = min(2*delay, maxReopenDelay) {
 		before := t.seen
 		err := t.once(ctx, false)
 		switch {
 		case ctx.Err() != nil || ours(err) != nil:
 			return err
+		case errors.Is(err, errRefused) && !refused: // the record may have ended, and then this was the log
 		case err != nil:
 			t.reopening(err)
 		}
-		if err == nil || errors.Is(err, errRefused) {
+		refused = errors.Is(err, errRefused)
+		if err == nil || refused {
 			select {
 			case marks <- struct{}{}:
 			default: // the last mark was not taken yet, and one is enough

@@ -189,7 +189,7 @@ func TestRefusedStreamIsNotLog(t *testing.T) {
 			whole(theLog)(n, s)
 		}}, nil)
 		got.complete(t, theLog)
-		if len(got.said) != 3 || got.said[0] != "log of B: refused by the rack: unable to read logs[2J for build: B; opening it again" {
+		if len(got.said) != 2 || got.said[0] != "log of B: refused by the rack: unable to read logs[2J for build: B; opening it again" {
 			t.Errorf("said %q", got.said)
 		}
 	})

@@ -28,9 +28,10 @@ type Config struct {
 	Password string // every client must know it; "" lets everybody in
 	Stores   Stores
 	Baker    *bake.Baker
-	Registry string // host and port under which images are pushed and pulled
-	Spool    string // directory for the logs and sources of running builds
-	Builds   int    // how many run at once; below 1 it is DefaultBuilds
+	Registry string       // host and port under which images are pushed and pulled
+	Notice   func(string) // told what no client is told; nil for nobody
+	Spool    string       // directory for the logs and sources of running builds
+	Builds   int          // how many run at once; below 1 it is DefaultBuilds
 }
 
 // Server is a rack. Make one with [New], serve its [Server.Handler], end it with

@@ -73,7 +73,9 @@ func (s *Server) run(j job, log *liveLog) {
 		}
 	}
 	io.WriteString(log, errorLine(log.file, err))
-	s.fail(ctx, j.app, j.id, err)
+	if err := s.fail(ctx, j.app, j.id, err); err != nil && s.Notice != nil {
+		s.Notice(fmt.Sprintf("build %s has failed, which could not be recorded: %v", j.id, err))
+	}
 }
 
 // attempt builds, in a slot and a directory of its own.

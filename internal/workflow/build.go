@@ -2,7 +2,6 @@ package workflow
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -39,16 +38,16 @@ func (e *BuildFailedError) Error() string {
 }
 
 // Build makes a build of a directory and follows it to its end. The outputs
-// build and release are written as soon as there are such; status always.
+// build and release are written as soon as there are such, status at the end.
 func Build(ctx context.Context, j Job, in BuildInputs) (rack.Build, error) {
 	ctx, done := limited(ctx, in.Timeout)
 	defer done()
 	b, err := j.build(ctx, in)
 	if err != nil {
-		j.output("status", statusOf(ctx, err))
+		j.Output("status", statusOf(ctx, err))
 		return b, err
 	}
-	j.output("status", statusComplete)
+	j.Output("status", statusComplete)
 	return b, nil
 }
 
@@ -62,7 +61,7 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 		return rack.Build{}, err
 	}
 	o := j.options(ctx, in)
-	j.output("git-sha", o.GitSHA)
+	j.Output("git-sha", o.GitSHA)
 	object, err := j.upload(ctx, in.App, in.Source, keep)
 	if err != nil {
 		return rack.Build{}, err
@@ -71,7 +70,7 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 	if err != nil {
 		return b, err
 	}
-	j.output("build", b.ID)
+	j.Output("build", b.ID)
 	j.printf("Build:   %s", b.ID)
 	return j.follow(ctx, in.App, b.ID)
 }
@@ -107,13 +106,15 @@ func (j Job) follow(ctx context.Context, app, id string) (rack.Build, error) {
 		return err
 	})
 	end()
+	if b.Release != "" { // known even where the log could not be printed to its end
+		j.Output("release", b.Release)
+	}
 	if err != nil {
-		return b, fmt.Errorf("build %s was not followed to its end: %w", id, err)
+		return b, &LeftError{What: "build " + id, Err: err}
 	}
 	if b.Status != rack.BuildComplete {
 		return b, &BuildFailedError{ID: id, Reason: b.Reason, Tail: last.String()}
 	}
-	j.output("release", b.Release)
 	j.printf("Release: %s", b.Release)
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -22,6 +23,11 @@ func Builds(ctx context.Context, j Job, in BuildsInputs) ([]rack.Build, error) {
 type BuildInput struct {
 	Target
 	Build string `env:"build,notEmpty" usage:"id of the build"`
+}
+
+// Check finds everything that is wrong with the inputs before anything is done.
+func (in *BuildInput) Check(lookup func(string) (string, bool)) error {
+	return options.Join(in.Target.Check(lookup), checkID("build", in.Build))
 }
 
 // BuildInfo returns one build.

@@ -27,13 +27,13 @@ func Deploy(ctx context.Context, j Job, in DeployInputs) (Deployed, error) {
 	var d Deployed
 	var err error
 	if d.Build, err = j.build(ctx, in.BuildInputs); err != nil {
-		j.output("status", statusOf(ctx, err))
-		j.output("promoted", "false")
+		j.Output("status", statusOf(ctx, err))
+		j.Output("promoted", "false")
 		return d, err
 	}
-	j.output("status", statusComplete)
+	j.Output("status", statusComplete)
 	d.Outcome, err = j.promote(ctx, PromoteInputs{
-		Target: in.Target, Release: d.Build.Release, Force: in.Force, Wait: in.Wait, Timeout: in.Timeout,
+		Target: in.Target, Release: d.Build.Release, Force: in.Force, Wait: in.Wait, // the limit holds already
 	})
 	return d, err
 }

@@ -2,10 +2,12 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -16,6 +18,11 @@ type PromoteInputs struct {
 	Force   bool          `env:"force" envDefault:"false" usage:"promote even while the app is updating"`
 	Wait    bool          `env:"wait" envDefault:"true" usage:"wait until the release is live, and fail if it does not become so"`
 	Timeout time.Duration `env:"timeout" envDefault:"60m" usage:"limit for everything together"`
+}
+
+// Check finds everything that is wrong with the inputs before anything is done.
+func (in *PromoteInputs) Check(lookup func(string) (string, bool)) error {
+	return options.Join(in.Target.Check(lookup), checkID("release", in.Release))
 }
 
 // NotLiveError says that a promote was begun and that the release is not live.
@@ -37,29 +44,48 @@ func (e *NotLiveError) Unwrap() error { return e.Cause }
 func Promote(ctx context.Context, j Job, in PromoteInputs) (rack.Outcome, error) {
 	ctx, done := limited(ctx, in.Timeout)
 	defer done()
-	j.output("release", in.Release)
+	j.Output("release", in.Release)
 	return j.promote(ctx, in)
 }
 
 // promote is the part that deploy shares.
 func (j Job) promote(ctx context.Context, in PromoteInputs) (o rack.Outcome, err error) {
-	defer func() { j.output("promoted", strconv.FormatBool(o.Verdict == rack.Live)) }()
+	defer func() { j.Output("promoted", strconv.FormatBool(o.Verdict == rack.Live)) }()
 	before, err := j.Rack.App(ctx, in.App)
 	if err != nil {
 		return o, err
 	}
 	j.printf("Promoting %s", in.Release)
-	if err := j.Rack.Promote(ctx, in.App, in.Release, in.Force); err != nil {
-		return o, fmt.Errorf("promote %s: %w", in.Release, err)
+	lost, err := j.begin(ctx, in)
+	if err != nil {
+		return o, err
 	}
 	if !in.Wait {
 		j.printf("The rack has begun to promote %s; nobody waits for the end", in.Release)
 		return o, nil
 	}
 	o = j.Rack.Await(ctx, in.App, in.Release, before.Release)
+	if lost != nil && o.Verdict == rack.RolledBack { // nothing moved: it never began
+		return o, lost
+	}
 	if o.Verdict != rack.Live {
 		return o, &NotLiveError{Release: in.Release, Outcome: o, Cause: context.Cause(ctx)}
 	}
 	j.printf("Release %s is live", in.Release)
 	return o, nil
+}
+
+// begin asks for the promote. If the answer got lost on its way the rack may
+// have begun all the same: where the end is waited for, that will tell.
+func (j Job) begin(ctx context.Context, in PromoteInputs) (lost, err error) {
+	err = j.Rack.Promote(ctx, in.App, in.Release, in.Force)
+	if err == nil {
+		return nil, nil
+	}
+	err = fmt.Errorf("promote %s: %w", in.Release, err)
+	if ctx.Err() != nil || !in.Wait || !errors.Is(err, rack.ErrUnavailable) {
+		return nil, err
+	}
+	j.Log.Warn(err.Error() + "; looking at the app for what became of it")
+	return err, nil
 }

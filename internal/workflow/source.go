@@ -1,7 +1,9 @@
 package workflow
 
 import (
+	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -49,19 +51,40 @@ func (s Source) check() error {
 	}
 	info, err := os.Stat(string(s.Context))
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return wrong("context", s.Context, "does not exist", "the directory that holds the manifest")
 	case err != nil:
-		return err
+		return wrong("context", s.Context, reason(err), "the directory that holds the manifest")
 	case !info.IsDir():
 		return wrong("context", s.Context, "is not a directory", "the directory that holds the manifest")
 	case !filepath.IsLocal(string(s.Manifest)):
 		return wrong("manifest", s.Manifest, "leads out of the directory", "a path within context")
 	}
-	if _, err := os.Stat(s.file()); errors.Is(err, os.ErrNotExist) {
-		return wrong("manifest", s.Manifest, "does not exist in "+string(s.Context), "the path of a convox.yml within context")
+	info, err = os.Stat(s.file())
+	switch {
+	case err != nil:
+		return wrong("manifest", s.Manifest, reason(err)+" in "+string(s.Context), "the path of a convox.yml within context")
+	case !info.Mode().IsRegular():
+		return wrong("manifest", s.Manifest, "is not a file", "the path of a convox.yml within context")
+	}
+	text, err := os.ReadFile(s.file())
+	switch {
+	case err != nil:
+		return wrong("manifest", s.Manifest, reason(err), "a file that can be read")
+	case len(bytes.TrimSpace(text)) == 0: // a rack builds it, and refuses to promote the release
+		return wrong("manifest", s.Manifest, "is empty", "a manifest that declares services")
 	}
 	return nil
+}
+
+// reason says why a path cannot be used, without the path.
+func reason(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "does not exist"
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return "cannot be read: " + err.Error()
 }
 
 // inspect looks at the manifest before anything is sent and returns the files
@@ -83,5 +106,11 @@ func (j Job) inspect(s Source) (keep []string, err error) {
 		j.Log.Warn(at.Error())
 		return keep, nil
 	}
-	return append(keep, m.Dockerfiles()...), err
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Services) == 0 {
+		j.Log.Warn(s.file() + " declares no services: nothing will be built")
+	}
+	return append(keep, m.Dockerfiles()...), nil
 }

@@ -28,11 +28,20 @@ func TestTailOfLongLinesFitsAnAnnotation(t *testing.T) {
 	}
 }
 
-func TestTailOfOneEndlessLine(t *testing.T) {
-	var last tail
-	fmt.Fprint(&last, strings.Repeat("x", 100_000))
-	if got := last.String(); len(got) == 0 || len(got) > tailBytes {
-		t.Errorf("%d bytes", len(got))
+// TestTailNeverBeginsWithinALine: a secret that is cut in two is not masked.
+func TestTailNeverBeginsWithinALine(t *testing.T) {
+	for _, before := range []int{5000, 2*tailBytes - 5, 100_000} {
+		for _, after := range []int{0, 10, tailBytes - 5, 2*tailBytes - 5} {
+			var last tail
+			fmt.Fprint(&last, strings.Repeat("x", before), "SECRET", strings.Repeat("y", after), strings.Repeat("\n", before%7))
+			if got := last.String(); got != "" && !strings.HasPrefix(got, "x") {
+				t.Errorf("%d before, %d after: begins with %q", before, after, got[:min(8, len(got))])
+			}
+			fmt.Fprint(&last, "\nlast")
+			if got := last.String(); !strings.HasSuffix(got, "last") {
+				t.Errorf("%d before, %d after: ends with %q", before, after, got)
+			}
+		}
 	}
 }
 

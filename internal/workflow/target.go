@@ -1,6 +1,8 @@
 package workflow
 
 import (
+	"regexp"
+
 	"github.com/convox-ci/convox-ci/internal/options"
 )
 
@@ -21,12 +23,32 @@ type Target struct {
 	OutputFile options.Path   `env:"output-file" usage:"file that all outputs are also written to, as JSON"`
 }
 
+// appName is what racks take as the name of an app. A name goes into the paths
+// of requests, where a slash would make it mean something else.
+var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// recordID is what the ids of builds and releases are made of.
+var recordID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
+
+// checkID refuses what cannot be the id of a build or a release. An empty one
+// has been found missing already.
+func checkID(input, id string) error {
+	if id == "" || recordID.MatchString(id) {
+		return nil
+	}
+	return &options.Error{Problems: []options.Problem{{Input: input, Value: id, Message: "is not an id",
+		Accepted: []string{"letters and digits, as in BABCDEFGHIJ or RABCDEFGHIJ"}}}}
+}
+
 // Check finds what the inputs lack together. A rack is either local, or asked
 // directly, or behind a console.
 func (t *Target) Check(func(string) (string, bool)) error {
 	found := &options.Error{}
 	add := func(input, value, message, accepted string) {
 		found.Problems = append(found.Problems, options.Problem{Input: input, Value: value, Message: message, Accepted: []string{accepted}})
+	}
+	if t.App != "" && !appName.MatchString(t.App) {
+		add("app", t.App, "is not the name of an app", "lower-case letters, digits, - and _")
 	}
 	switch {
 	case t.Rack == LocalRack:

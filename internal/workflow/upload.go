@@ -18,8 +18,10 @@ func (j Job) upload(ctx context.Context, app string, s Source, keep []string) (r
 	j.printf("Uploading %s", s.Context)
 	began := time.Now()
 	var last *packing
+	warn := j.Log.Warn
 	object, err := j.Rack.PutObject(ctx, app, objectKey(), func() (io.ReadCloser, error) {
-		last = j.pack(ctx, string(s.Context), keep)
+		last = pack(ctx, string(s.Context), source.Options{Keep: keep, Warn: warn})
+		warn = nil // a further try has nothing new to say
 		return last, nil
 	})
 	if last != nil {
@@ -40,13 +42,13 @@ type packing struct {
 	done  chan struct{} // closed when stats are final
 }
 
-func (j Job) pack(ctx context.Context, dir string, keep []string) *packing {
+func pack(ctx context.Context, dir string, o source.Options) *packing {
 	r, w := io.Pipe()
 	p := &packing{PipeReader: r, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		var err error
-		p.stats, err = source.Pack(ctx, w, dir, source.Options{Keep: keep, Warn: j.Log.Warn})
+		p.stats, err = source.Pack(ctx, w, dir, o)
 		w.CloseWithError(err)
 	}()
 	return p

@@ -27,9 +27,9 @@ type Outputs interface {
 	Output(name, value string) error
 }
 
-// output writes one value. A value that cannot be passed on does not undo what
+// Output writes one value. A value that cannot be passed on does not undo what
 // the rack has done, so it is told and the work goes on.
-func (j Job) output(name, value string) {
+func (j Job) Output(name, value string) {
 	if err := j.Outputs.Output(name, value); err != nil {
 		j.Log.Warn(fmt.Sprintf("output %s: %v", name, err))
 	}
@@ -49,7 +49,7 @@ const (
 )
 
 // TimeoutError says that the time given for the whole verb was over. It is a
-// [context.DeadlineExceeded].
+// [context.DeadlineExceeded], as are the much shorter limits of the network.
 type TimeoutError struct{ After time.Duration }
 
 func (e *TimeoutError) Error() string { return fmt.Sprintf("timeout after %s", e.After) }
@@ -62,10 +62,23 @@ func limited(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return context.WithTimeoutCause(ctx, d, &TimeoutError{After: d})
 }
 
+// LeftError says that something goes on at the rack that was not followed to its
+// end.
+type LeftError struct {
+	What string // build and its id
+	Err  error  // why
+}
+
+func (e *LeftError) Error() string { return e.What + " was not followed to its end: " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *LeftError) Unwrap() error { return e.Err }
+
 // statusOf is the status of a verb that ended in err before there was a result.
 func statusOf(ctx context.Context, err error) string {
+	var late *TimeoutError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &late), errors.As(context.Cause(ctx), &late):
 		return statusTimeout
 	case ctx.Err() != nil:
 		return statusCancelled
