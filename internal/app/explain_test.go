@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/workflow"
+)
+
+// TestExitStatus holds the statuses that CI systems are told about.
+func TestExitStatus(t *testing.T) {
+	// A dial that times out is a [context.DeadlineExceeded] as well.
+	dial := &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}
+	late := &workflow.TimeoutError{After: time.Minute}
+	for name, c := range map[string]struct {
+		err  error
+		want int
+	}{
+		"input":           {fmt.Errorf("x: %w", &options.Error{}), exitInputs},
+		"key":             {&rack.Error{Status: 401}, exitAuth},
+		"no such app":     {&rack.Error{Status: 404}, exitInputs},
+		"dial timeout":    {&rack.Error{Err: dial}, exitUnavailable},
+		"header timeout":  {&rack.Error{Err: context.DeadlineExceeded}, exitUnavailable},
+		"gateway timeout": {&rack.Error{Status: 504}, exitUnavailable},
+		"our limit":       {&workflow.LeftError{What: "build B", Err: late}, exitTimeout},
+		"not live yet":    {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.TimedOut}}, exitTimeout},
+		"rolled back":     {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.RolledBack}}, exitFailed},
+		"build failed":    {&workflow.BuildFailedError{ID: "B"}, exitFailed},
+		"interrupted":     {&workflow.LeftError{What: "build B", Err: Signal(2)}, 130},
+		"terminated":      {Signal(15), 143},
+		"anything else":   {errors.New("x"), exitFailed},
+	} {
+		if got, _ := explain(c.err, false); got != c.want {
+			t.Errorf("%s: status %d, want %d", name, got, c.want)
+		}
+	}
+}
+
+// TestHintOnlyWhereSomethingWasBegun: a listing that is cancelled leaves nothing
+// behind at the rack.
+func TestHintOnlyWhereSomethingWasBegun(t *testing.T) {
+	if _, hint := explain(Signal(2), false); hint != "" {
+		t.Errorf("hint %q", hint)
+	}
+	if _, hint := explain(&workflow.LeftError{What: "build B", Err: Signal(2)}, false); hint == "" {
+		t.Error("no hint")
+	}
+}
