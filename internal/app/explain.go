@@ -34,6 +34,9 @@ func (p *process) report(err error) int {
 		p.annotate(part)
 	}
 	status, hint := explain(err, p.local)
+	if p.run.Fork && (status == exitInputs || status == exitAuth) {
+		hint = "This run was started from a fork, and CI systems give those no secrets."
+	}
 	if hint != "" {
 		fmt.Fprintln(p.console, hint)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,5 +52,16 @@ func TestHintOnlyWhereSomethingWasBegun(t *testing.T) {
 	}
 	if _, hint := explain(&workflow.LeftError{What: "build B", Err: Signal(2)}, false); hint == "" {
 		t.Error("no hint")
+	}
+}
+
+// TestForkHint: from a fork a missing key is nobody's mistake.
+func TestForkHint(t *testing.T) {
+	for fork, want := range map[string]bool{"CIRCLE_PR_USERNAME=them": true, "CIRCLE_BRANCH=main": false} {
+		var out strings.Builder
+		status := Main(t.Context(), []string{"builds", "--rack", "prod", "--app", "web"}, []string{"CIRCLECI=true", fork}, Streams{Out: &out, Err: &out})
+		if said := strings.Contains(out.String(), "started from a fork"); status != exitInputs || said != want {
+			t.Errorf("%s: status %d\n%s", fork, status, out.String())
+		}
 	}
 }

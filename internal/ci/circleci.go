@@ -63,7 +63,6 @@ func circleciRun(env map[string]string) Run {
 	return Run{
 		System: CircleCI,
 		Commit: env["CIRCLE_SHA1"],
-		Link:   env["CIRCLE_BUILD_URL"],
 		Fork:   env["CIRCLE_PR_USERNAME"] != "",
 	}
 }

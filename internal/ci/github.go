@@ -95,13 +95,7 @@ func fence(value string, random func() string) string {
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 func githubRun(env map[string]string) Run {
-	run := Run{System: GitHub, Commit: env["GITHUB_SHA"], Debug: env["RUNNER_DEBUG"] == "1"}
-	if repository, id := env["GITHUB_REPOSITORY"], env["GITHUB_RUN_ID"]; repository != "" && id != "" {
-		run.Link = env["GITHUB_SERVER_URL"] + "/" + repository + "/actions/runs/" + id
-		if attempt := env["GITHUB_RUN_ATTEMPT"]; attempt != "" && attempt != "1" {
-			run.Link += "/attempts/" + attempt
-		}
-	}
+	run := Run{System: GitHub, Commit: env["GITHUB_SHA"]}
 	e := readEvent(env["GITHUB_EVENT_PATH"])
 	run.Subject = firstLine(e.HeadCommit.Message)
 	if pr := e.PullRequest; pr != nil {

@@ -10,9 +10,7 @@ type Run struct {
 	System  string // GitHub, CircleCI or Plain
 	Commit  string // full commit id of what is built; for a pull request its head, not the test merge
 	Subject string // first line of the commit's message, or a pull request's title
-	Link    string // URL of this run, for a person
 	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
-	Debug   bool   // someone asked for step debug logging
 }
 
 // Detect reads what the CI system said from environ, in the form of
