@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
@@ -34,7 +36,7 @@ func (p *process) report(err error) int {
 		p.annotate(part)
 	}
 	status, hint := explain(err, p.local)
-	if p.run.Fork && (status == exitInputs || status == exitAuth) {
+	if p.run.Fork && (status == exitAuth || lacksKey(err)) {
 		hint = "This run was started from a fork, and CI systems give those no secrets."
 	}
 	if hint != "" {
@@ -43,14 +45,22 @@ func (p *process) report(err error) int {
 	return status
 }
 
-// parts takes apart what [errors.Join] put together.
+// lacksKey tells whether the key is among the inputs that are missing.
+func lacksKey(err error) bool {
+	var inputs *options.Error
+	return errors.As(err, &inputs) && slices.ContainsFunc(inputs.Problems, func(p options.Problem) bool {
+		return p.Input == "password" || p.Input == "rack-url"
+	})
+}
+
+// parts takes apart what [errors.Join] put together. Another error with several
+// causes has one text around them, which is for a person to read whole.
 func parts(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok || strings.Contains(fmt.Sprintf("%T", err), "fmt.") { // one text around several causes
+	if reflect.TypeOf(err) != reflect.TypeOf(errors.Join(err)) {
 		return []error{err}
 	}
 	var all []error
-	for _, e := range joined.Unwrap() {
+	for _, e := range err.(interface{ Unwrap() []error }).Unwrap() {
 		all = append(all, parts(e)...)
 	}
 	return all

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,11 +58,27 @@ func TestHintOnlyWhereSomethingWasBegun(t *testing.T) {
 
 // TestForkHint: from a fork a missing key is nobody's mistake.
 func TestForkHint(t *testing.T) {
-	for fork, want := range map[string]bool{"CIRCLE_PR_USERNAME=them": true, "CIRCLE_BRANCH=main": false} {
+	const fork, branch = "CIRCLE_PR_USERNAME=them", "CIRCLE_BRANCH=main"
+	noKey := []string{"builds", "--rack", "prod", "--app", "web"}
+	typo := []string{"builds", "--rack", "local", "--app", "web", "--limit", "none"}
+	for _, c := range []struct {
+		by   string
+		args []string
+		want bool
+	}{{fork, noKey, true}, {branch, noKey, false}, {fork, typo, false}} {
 		var out strings.Builder
-		status := Main(t.Context(), []string{"builds", "--rack", "prod", "--app", "web"}, []string{"CIRCLECI=true", fork}, Streams{Out: &out, Err: &out})
-		if said := strings.Contains(out.String(), "started from a fork"); status != exitInputs || said != want {
-			t.Errorf("%s: status %d\n%s", fork, status, out.String())
+		status := Main(t.Context(), c.args, []string{"CIRCLECI=true", c.by}, Streams{Out: &out, Err: &out})
+		if said := strings.Contains(out.String(), "started from a fork"); status != exitInputs || said != c.want {
+			t.Errorf("%s %v: status %d\n%s", c.by, c.args, status, out.String())
 		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
+	around := fmt.Errorf("around %w and %w", b, c)
+	got := parts(errors.Join(a, errors.Join(b, around)))
+	if want := []error{a, b, around}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
