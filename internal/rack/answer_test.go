@@ -31,7 +31,7 @@ func TestErrorKinds(t *testing.T) {
 		{500, `releases.convox.com "rabcdefghij" not found`, "not found"},
 		{500, `builds.convox.com "b" not found in cache`, ""},
 		{500, `reading builds.convox.com "b" not found`, ""},
-		{500, `pods "x" not found`, ""},
+		{500, `pods "x" not found`, "not found"},
 		{500, "can not promote an older release, try rollback", ""},
 		{400, `builds.convox.com "babcdefghij" not found`, ""},
 		{401, "invalid authentication", "unauthorized"},

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -40,76 +39,15 @@ func (c *Client) PutObject(ctx context.Context, app, key string, open func() (io
 	return o, c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "objects", key), open: open, repeatable: true}, &o)
 }
 
-// BuildOptions are the options of a new build. Zero values are not sent.
-type BuildOptions struct {
-	BuildArgs      []string // NAME=VALUE each; a comma cannot be carried
-	Description    string
-	Development    bool
-	GitSHA         string
-	Manifest       string // path within the source; "" is convox.yml
-	NoCache        bool
-	WildcardDomain *bool // nil leaves the choice to the rack
+// Apps lists the apps of the rack by name.
+func (c *Client) Apps(ctx context.Context) ([]App, error) {
+	var as []App
+	return as, c.do(ctx, call{method: http.MethodGet, path: "/apps", repeatable: true}, &as)
 }
 
-func (o BuildOptions) form(source string) url.Values {
-	f := url.Values{"url": {source}}
-	set := func(name, value string) {
-		if value != "" {
-			f.Set(name, value)
-		}
-	}
-	set("build-args", strings.Join(o.BuildArgs, ","))
-	set("description", o.Description)
-	set("git-sha", o.GitSHA)
-	set("manifest", o.Manifest)
-	if o.Development {
-		f.Set("development", "true")
-	}
-	if o.NoCache {
-		f.Set("no-cache", "true")
-	}
-	if o.WildcardDomain != nil {
-		f.Set("wildcard-domain", strconv.FormatBool(*o.WildcardDomain))
-	}
-	return f
-}
-
-// CreateBuild starts a build of a stored object. The answer holds the new id;
-// its status may be older than the build's own.
-func (c *Client) CreateBuild(ctx context.Context, app, source string, o BuildOptions) (Build, error) {
-	var b Build
-	return b, c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "builds"), form: o.form(source)}, &b)
-}
-
-// Build asks for a build; [ErrNotFound] if the app has none of that id.
-func (c *Client) Build(ctx context.Context, app, id string) (Build, error) {
-	var b Build
-	return b, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "builds", id), repeatable: true}, &b)
-}
-
-// Builds lists the builds of an app, the newest first; limit 0 leaves the
-// number to the rack (10).
-func (c *Client) Builds(ctx context.Context, app string, limit int) ([]Build, error) {
-	var bs []Build
-	q := url.Values{}
-	if limit > 0 {
-		q.Set("limit", strconv.Itoa(limit))
-	}
-	return bs, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "builds"), query: q, repeatable: true}, &bs)
-}
-
-// Release asks for a release; [ErrNotFound] if the app has none of that id.
-func (c *Client) Release(ctx context.Context, app, id string) (Release, error) {
-	var r Release
-	return r, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "releases", id), repeatable: true}, &r)
-}
-
-// Promote asks the rack to make a release the active one. It returns when the
-// rack has begun; [Client.Await] tells how it ends.
-func (c *Client) Promote(ctx context.Context, app, release string, force bool) error {
-	k := call{method: http.MethodPost, path: path("apps", app, "releases", release, "promote")}
-	if force {
-		k.form = url.Values{"force": {"true"}}
-	}
-	return c.do(ctx, k, nil)
+// Racks lists the racks that a console knows and the key may see. A rack asked
+// without a console has none: [ErrNotFound].
+func (c *Client) Racks(ctx context.Context) ([]RackItem, error) {
+	var rs []RackItem
+	return rs, c.do(ctx, call{method: http.MethodGet, path: "/racks", repeatable: true}, &rs)
 }

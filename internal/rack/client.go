@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,6 +25,7 @@ type Client struct {
 	http     *http.Client
 	notice   func(string)
 	session  atomic.Pointer[string] // given by a console that asked for one; nil until then
+	reached  atomic.Bool            // something has answered at the endpoint
 }
 
 // New makes a client for an endpoint over a transport (see [Transport]; tests
@@ -49,6 +51,7 @@ type call struct {
 	method, path string
 	query        url.Values
 	form         url.Values                    // sent as a form; nil or empty: no body, as the official clients have it
+	header       http.Header                   // options that travel in headers
 	open         func() (io.ReadCloser, error) // sent as bytes; opened once for each try
 	repeatable   bool                          // doing it twice is the same as doing it once
 }
@@ -71,11 +74,11 @@ func (c *Client) do(ctx context.Context, k call, out any) error {
 
 // try makes a call once.
 func (c *Client) try(ctx context.Context, k call, out any) error {
-	within, done := ctx, context.CancelFunc(func() {})
+	within, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if k.method == http.MethodGet {
-		within, done = context.WithTimeout(ctx, getTimeout)
+		defer time.AfterFunc(getTimeout, func() { stop(errSilent) }).Stop()
 	}
-	defer done()
 	req, err := c.request(within, k)
 	if err != nil {
 		return err
@@ -85,6 +88,7 @@ func (c *Client) try(ctx context.Context, k call, out any) error {
 		if sent.from, err = k.open(); err != nil {
 			return err
 		}
+		defer sent.watch(stop)()
 		req.Body, req.ContentLength = &sent, -1 // chunked, so that a pack can be streamed
 	}
 	res, err := c.http.Do(req)
@@ -95,6 +99,7 @@ func (c *Client) try(ctx context.Context, k call, out any) error {
 		return unanswered(ctx, within, k, err)
 	}
 	defer res.Body.Close()
+	c.reached.Store(true)
 	if res.StatusCode >= http.StatusMultipleChoices {
 		return refusal(k, res)
 	}
@@ -121,6 +126,7 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 		return nil, fmt.Errorf("%s %s: not a request that can be sent", k.method, k.path) // err holds the URL
 	}
 	req.Header = c.header()
+	maps.Copy(req.Header, k.header)
 	// A rack reads a form only under this type, and stores an object of 0 bytes under it.
 	req.Header.Set("Content-Type", "application/octet-stream")
 	if len(k.form) > 0 {
@@ -154,7 +160,7 @@ func unanswered(ctx, within context.Context, k call, err error) error {
 		return context.Cause(ctx)
 	}
 	if within.Err() != nil { // not to be taken for a deadline of the caller's
-		return &Error{Method: k.method, Path: k.path, Err: errSilent}
+		return &Error{Method: k.method, Path: k.path, Err: context.Cause(within)}
 	}
 	var outer *url.Error
 	for errors.As(err, &outer) {

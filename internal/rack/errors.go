@@ -70,6 +70,13 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// isGone tells whether an error says that what was to be ended is not there. v2
+// racks say so of a process with the status 500.
+func isGone(err error) bool {
+	var e *Error
+	return errors.Is(err, ErrNotFound) || errors.As(err, &e) && e.Message == "could not find process"
+}
+
 // isGateway tells whether a status comes from something in front of the rack.
 func isGateway(status int) bool {
 	switch status {

@@ -1,13 +1,56 @@
 package rack
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // This file holds what the generations of racks do differently.
 
-// missingV3 is how a v3 rack says that a build or a release does not exist: the
-// words of its cluster, with the id in lower case and the status 500.
-var missingV3 = regexp.MustCompile(`^(?:builds|releases)\.convox\.com "[^"]*" not found$`)
+// onV3 tells whether an app is on a rack of generation 3 (Kubernetes). All
+// others are v2 racks (CloudFormation), whose oldest apps are of generation 1;
+// the embedded rack is one.
+func (a App) onV3() bool { return a.Generation == "3" }
+
+// missingV3 is how a v3 rack says that something does not exist: the words of
+// its cluster, with the id in lower case and the status 500.
+var missingV3 = regexp.MustCompile(`^(?:(?:builds|releases)\.convox\.com|pods) "[^"]*" not found$`)
 
 // changesReleaseAtPromote tells whether an app shows a new release as its own
 // when the promote begins (v3) and not when it has ended (v2).
-func changesReleaseAtPromote(a App) bool { return a.Generation == "3" }
+func changesReleaseAtPromote(a App) bool { return a.onV3() }
+
+// For are the options as the rack that app is on must be told them, and a line
+// for a person about each that it will not heed.
+//
+// A v2 rack hands each build argument to its builder as a word. A v3 rack pastes
+// them into a command line that is taken apart like a shell's, so they are quoted
+// there, or a space would begin another option; and it takes no-cache the wrong
+// way round.
+func (o BuildOptions) For(app App) (told BuildOptions, unheeded []string) {
+	if !app.onV3() {
+		return o, nil
+	}
+	o.cacheInverted = true
+	args := make([]string, len(o.BuildArgs))
+	for i, a := range o.BuildArgs {
+		args[i] = shellWord(a)
+	}
+	o.BuildArgs = args
+	if o.WildcardDomain != nil {
+		o.WildcardDomain = nil
+		unheeded = append(unheeded, "wildcard-domain: this is a v3 rack, which has no such option; nothing is changed by it")
+	}
+	return o, unheeded
+}
+
+// plainWord is text that no shell takes for more than itself.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+-]+$`)
+
+// shellWord is text as one word of a shell.
+func shellWord(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}

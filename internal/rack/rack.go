@@ -86,3 +86,22 @@ type System struct {
 type Object struct {
 	URL string `json:"Url"` // object://APP/KEY
 }
+
+// RackItem is a rack as a console lists it.
+type RackItem struct {
+	Name         string `json:"name"`
+	Organization struct {
+		Name string `json:"name"`
+	} `json:"organization"`
+	Provider string `json:"provider"`
+	Status   string `json:"status"`
+	Version  string `json:"version"`
+}
+
+// FullName is the name by which the rack is asked for, ORGANIZATION/NAME.
+func (r RackItem) FullName() string {
+	if r.Organization.Name == "" {
+		return r.Name
+	}
+	return r.Organization.Name + "/" + r.Name
+}

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	maxTries   = 5                      // with the waits below: about 8 seconds, longer than a balancer takes to drop a dead node
+	maxTries   = 5                      // at least; of an address that never answered, which may be wrong, about 8 seconds
+	patience   = 2 * time.Minute        // with one that has answered: longer than a rack takes to be replaced by its next version
 	firstDelay = 500 * time.Millisecond // before the second try; doubled for each further one
+	maxDelay   = 15 * time.Second       // so that a rack that comes back is not waited for long
 	// maxRetryAfter bounds how long we wait because we were told to.
 	maxRetryAfter = time.Minute
 )
@@ -34,11 +36,11 @@ var verdicts = []struct {
 // retry runs try again while its error allows it for this call. What is not an
 // [*Error], a full disk while packing or a cancelled context, is final.
 func (c *Client) retry(ctx context.Context, k call, try func() error) error {
-	delay := firstDelay
+	delay, begun := firstDelay, time.Now()
 	for n := 1; ; n++ {
 		err := try()
 		var e *Error
-		if err == nil || n == maxTries || !errors.As(err, &e) || !again(e, k.repeatable) {
+		if err == nil || !errors.As(err, &e) || !again(e, k.repeatable) || c.hasEnough(n, begun) {
 			return err
 		}
 		wait := max(delay/2+rand.N(delay), e.after) // spread, so that the jobs of one workflow do not return together
@@ -46,8 +48,13 @@ func (c *Client) retry(ctx context.Context, k call, try func() error) error {
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}
-		delay *= 2
+		delay = min(2*delay, maxDelay)
 	}
+}
+
+// hasEnough tells whether there were enough tries of one call.
+func (c *Client) hasEnough(n int, begun time.Time) bool {
+	return n >= maxTries && (!c.reached.Load() || time.Since(begun) >= patience)
 }
 
 func cause(e *Error) string {

@@ -32,7 +32,7 @@ func (c *Client) stream(ctx context.Context, p string) (*websocket.Conn, error) 
 func (c *Client) shake(ctx context.Context, p string) (*websocket.Conn, error) {
 	u := c.endpoint.base
 	u.Path = p
-	within, done := context.WithTimeout(ctx, openTimeout)
+	within, done := context.WithTimeoutCause(ctx, openTimeout, errSilent)
 	defer done()
 	k := call{method: http.MethodGet, path: p}
 	conn, res, err := websocket.Dial(within, u.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()})

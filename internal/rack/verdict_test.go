@@ -165,7 +165,7 @@ func TestVerdictThroughFaults(t *testing.T) {
 	}{
 		{"a rack away for minutes", func(age time.Duration) (int, string) { return between(age, sec, 240*sec, 503), "" }, rack.Live, 5 * time.Minute, 302 * sec},
 		{"a rack that is throttled", func(age time.Duration) (int, string) { return between(age, sec, 240*sec, 500), "Rate exceeded" }, rack.Live, 5 * time.Minute, 302 * sec},
-		{"a rack away for long", func(age time.Duration) (int, string) { return between(age, sec, time.Hour, 503), "" }, rack.Unknown, 5 * time.Minute, 320 * sec},
+		{"a rack away for long", func(age time.Duration) (int, string) { return between(age, sec, time.Hour, 503), "" }, rack.Unknown, 5 * time.Minute, 8 * time.Minute},
 		{"an app that is deleted", func(age time.Duration) (int, string) {
 			return between(age, 60*sec, time.Hour, 404), "app not found: web"
 		}, rack.Unknown, 60 * sec, 62 * sec},

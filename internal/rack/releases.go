@@ -1,0 +1,65 @@
+package rack
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Release asks for a release; [ErrNotFound] if the app has none of that id.
+func (c *Client) Release(ctx context.Context, app, id string) (Release, error) {
+	var r Release
+	return r, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "releases", id), repeatable: true}, &r)
+}
+
+// Releases lists the releases of an app, the newest first, on v2 racks without
+// their environments; limit 0 leaves the number to the rack (10).
+func (c *Client) Releases(ctx context.Context, app string, limit int) ([]Release, error) {
+	var rs []Release
+	return rs, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "releases"), query: limited(limit), repeatable: true}, &rs)
+}
+
+// ReleaseOptions are what a new release shall differ in from the newest one.
+type ReleaseOptions struct {
+	Build       string  // "" keeps the newest release's
+	Description string  // "" leaves it to the rack
+	Env         *string // lines of NAME=VALUE, all there are; nil keeps the newest release's
+}
+
+// CreateRelease makes a release without promoting it. [Client.MakeRelease] does
+// the same and outlives a lost answer.
+func (c *Client) CreateRelease(ctx context.Context, app string, o ReleaseOptions) (Release, error) {
+	f := url.Values{}
+	if o.Build != "" {
+		f.Set("build", o.Build)
+	}
+	if o.Description != "" {
+		f.Set("description", o.Description)
+	}
+	if o.Env != nil {
+		f.Set("env", *o.Env)
+	}
+	var r Release
+	return r, c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "releases"), form: f}, &r)
+}
+
+// Promote asks the rack to make a release the active one. It returns when the
+// rack has begun; [Client.Await] tells how it ends. [Client.BeginPromote] does
+// the same and outlives a lost answer.
+func (c *Client) Promote(ctx context.Context, app, release string, force bool) error {
+	k := call{method: http.MethodPost, path: path("apps", app, "releases", release, "promote")}
+	if force {
+		k.form = url.Values{"force": {"true"}}
+	}
+	return c.do(ctx, k, nil)
+}
+
+// sameLines tells whether two environments have the same lines in any order.
+func sameLines(a, b string) bool {
+	sorted := func(text string) []string {
+		return slices.Sorted(strings.SplitSeq(strings.TrimSpace(text), "\n"))
+	}
+	return slices.Equal(sorted(a), sorted(b))
+}
