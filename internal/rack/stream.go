@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -16,26 +17,28 @@ const (
 	pingTimeout  = 5 * time.Second  // for a ping to be sent
 )
 
-// stream makes a WebSocket of a path.
-func (c *Client) stream(ctx context.Context, p string) (*websocket.Conn, error) {
-	conn, err := c.shake(ctx, p)
+// stream makes a WebSocket of a path, with options in its header.
+func (c *Client) stream(ctx context.Context, p string, options http.Header) (*websocket.Conn, error) {
+	conn, err := c.shake(ctx, p, options)
 	begun, failed := c.answerChallenge(ctx, err)
 	if failed != nil {
 		return nil, failed
 	}
 	if begun {
-		return c.shake(ctx, p)
+		return c.shake(ctx, p, options)
 	}
 	return conn, err
 }
 
-func (c *Client) shake(ctx context.Context, p string) (*websocket.Conn, error) {
+func (c *Client) shake(ctx context.Context, p string, options http.Header) (*websocket.Conn, error) {
 	u := c.endpoint.base
 	u.Path = p
 	within, done := context.WithTimeoutCause(ctx, openTimeout, errSilent)
 	defer done()
 	k := call{method: http.MethodGet, path: p}
-	conn, res, err := websocket.Dial(within, u.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: c.header()})
+	h := c.header()
+	maps.Copy(h, options)
+	conn, res, err := websocket.Dial(within, u.String(), &websocket.DialOptions{HTTPClient: c.http, HTTPHeader: h})
 	if err != nil && res != nil && res.StatusCode != http.StatusSwitchingProtocols {
 		return nil, refusal(k, res)
 	}

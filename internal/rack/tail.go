@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 const (
@@ -105,7 +103,7 @@ func (t *tail) reopening(err error) {
 // once copies what one stream brings beyond the bytes already seen; nil means
 // that the rack ended it. A stored log may be given up as stalled.
 func (t *tail) once(ctx context.Context, stored bool) error {
-	conn, err := t.client.stream(ctx, path("apps", t.app, "builds", t.id, "logs"))
+	conn, err := t.client.stream(ctx, path("apps", t.app, "builds", t.id, "logs"), nil)
 	if err != nil {
 		return err
 	}
@@ -118,24 +116,10 @@ func (t *tail) once(ctx context.Context, stored bool) error {
 		p.stall = time.AfterFunc(stallTimeout, func() { stop(errStalled) })
 		defer p.stall.Stop()
 	}
-	buffer := make([]byte, copySize)
-	for {
-		kind, message, err := conn.Reader(ctx)
-		if err != nil {
-			return broken(ctx, err)
-		}
-		if kind == websocket.MessageBinary { // any binary message is the end
-			return p.end()
-		}
-		p.begun = true
-		_, err = io.CopyBuffer(p, message, buffer)
-		if ours(err) != nil {
-			return err
-		}
-		if err != nil {
-			return broken(ctx, err)
-		}
+	if err := receive(ctx, conn, func() { p.begun = true }, p); err != nil {
+		return err
 	}
+	return p.end()
 }
 
 // finish brings what is missing of the log of an ended build. That it cannot be

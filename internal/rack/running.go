@@ -1,0 +1,193 @@
+package rack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	peekInterval = 3 * time.Second  // between looks at the record of a command that is not heard of
+	peekTimeout  = 30 * time.Second // for one look
+	silentLimit  = 2 * time.Minute  // without output until a look is taken: a stream may be dead without a word
+)
+
+var (
+	// errProcessGone is the reason where the container is not there any more.
+	errProcessGone = errors.New("its process has ended")
+	// errSilentStream ends a stream on which nothing came although the command has ended.
+	errSilentStream = errors.New("the stream is silent although the command has ended")
+)
+
+// running is a command under way in a process.
+type running struct {
+	client       *Client
+	app, process string
+	job          Job
+	token        string // of its record
+}
+
+// once runs the command where nothing can be asked of it later. A process that
+// is gone ends the waiting, since a dead stream does not tell.
+func (r *running) once(ctx context.Context) (int, error) {
+	delay := firstDelay
+	for n := 1; ; n++ {
+		status, err := r.listen(ctx, r.job.Command, func(ctx context.Context) error {
+			p, err := r.client.Process(ctx, r.app, r.process)
+			if errors.Is(err, ErrNotFound) || err == nil && p.ended() {
+				return &NoStatusError{Ended: true, Err: errProcessGone}
+			}
+			return nil
+		})
+		if !turnedAway(err) || n == maxTries {
+			return status, err
+		}
+		r.client.notice(fmt.Sprintf("process %s: %v; trying again in %s", r.process, err, delay))
+		if err := sleep(ctx, delay); err != nil {
+			return 0, err
+		}
+		delay *= 2
+	}
+}
+
+// turnedAway tells whether a stream was refused before the rack had heard of it.
+func turnedAway(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (again(e, false) || e.Status == http.StatusServiceUnavailable)
+}
+
+// recorded runs the command so that it leaves a record, and reads that when the
+// stream breaks or is silent.
+func (r *running) recorded(ctx context.Context) (int, error) {
+	for n := 1; ; n++ {
+		status, err := r.listen(ctx, recorded(r.job.Command, r.token), func(ctx context.Context) error {
+			found, _, err := r.peek(ctx)
+			if errors.Is(err, ErrNotFound) || err == nil && found != recordRunning && found != recordNone {
+				return errSilentStream
+			}
+			return nil
+		})
+		if err == nil || !r.mayGoOn(ctx, err) {
+			return status, err
+		}
+		r.client.notice(fmt.Sprintf("process %s: %v; looking for what became of the command", r.process, err))
+		status, found, unread := r.followRecord(ctx)
+		switch {
+		case unread != nil:
+			return 0, unread
+		case found == recordEnded:
+			r.client.notice(fmt.Sprintf("process %s: the command has ended with status %d; of what it printed since the stream ended nothing is shown", r.process, status))
+			return status, nil
+		case found == recordNone && n < maxTries && neverBegan(err):
+			continue
+		}
+		return 0, err
+	}
+}
+
+// neverBegan tells whether a command that has left no record was not begun: the
+// rack has not even opened a stream for it.
+func neverBegan(err error) bool {
+	var e *Error
+	return errors.As(err, &e)
+}
+
+// mayGoOn tells whether the command may run, or may be begun, although its
+// stream ended in err.
+func (r *running) mayGoOn(ctx context.Context, err error) bool {
+	var none *NoStatusError
+	var e *Error
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case errors.As(err, &none):
+		return !none.Ended || errors.Is(none.Err, errNoStatus)
+	case errors.As(err, &e):
+		return again(e, true)
+	}
+	return errors.Is(err, errSilentStream)
+}
+
+// listen runs the command and copies its output. When nothing comes for long it
+// looks, and what look returns ends the stream.
+func (r *running) listen(ctx context.Context, command string, look func(context.Context) error) (int, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	output := &activity{out: r.job.Output, last: time.Now()}
+	go func() {
+		for sleep(ctx, silentLimit) == nil {
+			if output.quiet() < silentLimit {
+				continue
+			}
+			if err := look(ctx); err != nil {
+				stop(err)
+			}
+		}
+	}()
+	return r.client.Exec(ctx, r.app, r.process, ExecOptions{Command: command, Entrypoint: true, Input: r.job.Input, Output: output})
+}
+
+// followRecord looks at the record until the command has ended.
+func (r *running) followRecord(ctx context.Context) (status int, found string, err error) {
+	polls := newPolls()
+	for begun := time.Now(); ; {
+		found, status, err := r.peek(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return 0, "", context.Cause(ctx)
+		case found == recordEnded, found == recordLost, found == recordNone && time.Since(begun) >= appearTime:
+			return status, found, nil
+		case polls.hopeless(err):
+			return 0, "", &NoStatusError{Ended: true, Err: err}
+		}
+		if err := sleep(ctx, peekInterval); err != nil {
+			return 0, "", err
+		}
+	}
+}
+
+// peek looks at the record once; found is "" if it could not be read. A process
+// that has ended counts as one that is not there.
+func (r *running) peek(ctx context.Context) (found string, status int, err error) {
+	within, done := context.WithTimeoutCause(ctx, peekTimeout, errSilent)
+	defer done()
+	p, err := r.client.Process(within, r.app, r.process)
+	if err == nil && p.ended() {
+		err = &Error{Status: http.StatusNotFound, Message: errProcessGone.Error()}
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	printed := &head{}
+	_, err = r.client.Exec(within, r.app, r.process, ExecOptions{Command: readRecord(r.token), Output: printed})
+	if err != nil { // whatever it was, the next look may work
+		return "", 0, &Error{Method: "GET", Path: path("apps", r.app, "processes", r.process, "exec"), Err: err}
+	}
+	found, status = parseRecord(string(printed.kept))
+	return found, status, nil
+}
+
+// activity is a writer that knows when it was last written to.
+type activity struct {
+	out  io.Writer
+	mu   sync.Mutex
+	last time.Time
+}
+
+func (a *activity) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	a.last = time.Now()
+	a.mu.Unlock()
+	return a.out.Write(p)
+}
+
+// quiet is how long nothing was written.
+func (a *activity) quiet() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Since(a.last)
+}
