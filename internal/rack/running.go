@@ -120,7 +120,7 @@ func (r *running) listen(ctx context.Context, command string, look func(context.
 	output := &activity{out: r.job.Output, last: time.Now()}
 	go func() {
 		for sleep(ctx, silentLimit) == nil {
-			if output.quiet() < silentLimit {
+			if time.Since(output.heard()) < silentLimit {
 				continue
 			}
 			if err := look(ctx); err != nil {
@@ -185,9 +185,9 @@ func (a *activity) Write(p []byte) (int, error) {
 	return a.out.Write(p)
 }
 
-// quiet is how long nothing was written.
-func (a *activity) quiet() time.Duration {
+// heard is when it was last written to.
+func (a *activity) heard() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return time.Since(a.last)
+	return a.last
 }
