@@ -173,7 +173,7 @@ func (c *Client) MakeRelease(ctx context.Context, app string, o ReleaseOptions) 
 // matches tells whether a release may have come of the options.
 func (o ReleaseOptions) matches(r Release) bool {
 	return (o.Build == "" || r.Build == o.Build) && (o.Description == "" || r.Description == o.Description) &&
-		(o.Env == nil || sameLines(r.Env, *o.Env))
+		(o.Env == nil || CompareEnv(r.Variables(), ParseEnv(*o.Env)).Empty())
 }
 
 // BeginPromote is [Client.Promote], made exactly once: where the answer is lost

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 )
 
 // Release asks for a release; [ErrNotFound] if the app has none of that id.
@@ -54,12 +52,4 @@ func (c *Client) Promote(ctx context.Context, app, release string, force bool) e
 		k.form = url.Values{"force": {"true"}}
 	}
 	return c.do(ctx, k, nil)
-}
-
-// sameLines tells whether two environments have the same lines in any order.
-func sameLines(a, b string) bool {
-	sorted := func(text string) []string {
-		return slices.Sorted(strings.SplitSeq(strings.TrimSpace(text), "\n"))
-	}
-	return slices.Equal(sorted(a), sorted(b))
 }

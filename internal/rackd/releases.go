@@ -2,9 +2,7 @@ package rackd
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -93,8 +91,8 @@ func (s *Server) addRelease(ctx context.Context, app string, p proposal) (rack.R
 		r.Description, r.Manifest = b.Description, b.Manifest
 	}
 	if p.env != nil {
-		r.Env = formatEnv(parseEnv(*p.env))
-		r.Description = "env " + envChanges(parseEnv(latest.Env), parseEnv(r.Env))
+		r.Env = rack.FormatEnv(rack.ParseEnv(*p.env))
+		r.Description = "env " + rack.CompareEnv(latest.Variables(), r.Variables()).String()
 	}
 	if p.description != "" {
 		r.Description = p.description
@@ -166,47 +164,4 @@ func (s *Server) promotable(ctx context.Context, app rack.App, id string) error 
 		return fault(http.StatusInternalServerError, "can not promote an older release, try rollback")
 	}
 	return nil
-}
-
-// parseEnv reads an environment: lines of NAME=VALUE, split at the first =.
-// Other lines are passed over; the name is trimmed, the value kept as it is.
-func parseEnv(text string) map[string]string {
-	env := map[string]string{}
-	for line := range strings.SplitSeq(text, "\n") {
-		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "=")
-		if name = strings.TrimSpace(name); ok && name != "" {
-			env[name] = value
-		}
-	}
-	return env
-}
-
-// formatEnv writes an environment sorted by name, without a newline at the end.
-func formatEnv(env map[string]string) string {
-	var lines []string
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		lines = append(lines, name+"="+env[name])
-	}
-	return strings.Join(lines, "\n")
-}
-
-// envChanges names the variables in which two environments differ.
-func envChanges(from, to map[string]string) string {
-	var added, changed, removed []string
-	for name, value := range to {
-		if old, ok := from[name]; !ok {
-			added = append(added, "add:"+name)
-		} else if old != value {
-			changed = append(changed, "change:"+name)
-		}
-	}
-	for name := range from {
-		if _, ok := to[name]; !ok {
-			removed = append(removed, "remove:"+name)
-		}
-	}
-	for _, group := range [][]string{added, changed, removed} {
-		slices.Sort(group)
-	}
-	return strings.Join(slices.Concat(added, changed, removed), " ")
 }

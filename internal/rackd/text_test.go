@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestNewIDs(t *testing.T) {
@@ -36,94 +34,6 @@ func TestNow(t *testing.T) {
 	if at := now(); at.Location() != time.UTC || at != at.Round(0) || time.Since(at) > time.Minute {
 		t.Errorf("now is %v", at)
 	}
-}
-
-func TestParseEnv(t *testing.T) {
-	for _, test := range []struct {
-		text string
-		want map[string]string
-	}{
-		{"", map[string]string{}},
-		{"FOO=1", map[string]string{"FOO": "1"}},
-		{"FOO=1\nBAR=2\n", map[string]string{"FOO": "1", "BAR": "2"}},
-		{"A=with=equals", map[string]string{"A": "with=equals"}},
-		{"A=", map[string]string{"A": ""}},
-		{" A =  spaced  ", map[string]string{"A": "  spaced  "}},
-		{`A="quoted"`, map[string]string{"A": `"quoted"`}},
-		{"A=1\r\nB=2\r\n", map[string]string{"A": "1", "B": "2"}},
-		{"A=1\rB=2", map[string]string{"A": "1\rB=2"}},
-		{"no equals\n=no name\n  =\n\nA=1", map[string]string{"A": "1"}},
-		{"A=1\nA=2", map[string]string{"A": "2"}},
-	} {
-		if d := cmp.Diff(test.want, parseEnv(test.text)); d != "" {
-			t.Errorf("%q (-want +got):\n%s", test.text, d)
-		}
-	}
-}
-
-func TestFormatEnv(t *testing.T) {
-	for _, test := range []struct {
-		env  map[string]string
-		want string
-	}{
-		{nil, ""},
-		{map[string]string{"B": "2", "A": "1"}, "A=1\nB=2"},
-		{map[string]string{"FOO1": "a", "FOO": "b", "FOO_X": "c", "FOO-X": "d"}, "FOO=b\nFOO-X=d\nFOO1=a\nFOO_X=c"}, // by name, not by line
-		{map[string]string{"A": ""}, "A="},
-	} {
-		if got := formatEnv(test.env); got != test.want {
-			t.Errorf("%v: %q, want %q", test.env, got, test.want)
-		}
-	}
-}
-
-func TestEnvChanges(t *testing.T) {
-	for _, test := range []struct{ from, to, want string }{
-		{"BAR=2 FOO=1", "BAR=3 BAZ=4 FOO=1", "add:BAZ change:BAR"},
-		{"", "B=1 A=1", "add:A add:B"},
-		{"B=1 A=1", "", "remove:A remove:B"},
-		{"A=1", "A=1", ""},
-		{"A=1", "A=", "change:A"},
-		{"A= Z=1 C=1", "A=1 B= C=2", "add:B change:A change:C remove:Z"},
-	} {
-		env := func(text string) map[string]string { return parseEnv(strings.ReplaceAll(text, " ", "\n")) }
-		if got := envChanges(env(test.from), env(test.to)); got != test.want {
-			t.Errorf("%q to %q: %q, want %q", test.from, test.to, got, test.want)
-		}
-	}
-}
-
-// FuzzEnv: an environment that was read comes out of its own text the same, and
-// its text is what reading and writing leave alone.
-func FuzzEnv(f *testing.F) {
-	for _, seed := range []string{"", "FOO=1\nBAR=2", "A=1\r\nB=x=y\r\n", "\u00a0A\u2003= \r\r\n=", "A=1\nA=2\n\n B B =\x00\xff"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		env := parseEnv(text)
-		for name, value := range env {
-			if name == "" || strings.TrimSpace(name) != name || strings.ContainsAny(name, "=\n") || strings.Contains(value, "\n") {
-				t.Errorf("%q=%q", name, value)
-			}
-			if !strings.Contains(text, name) || !strings.Contains(text, value) {
-				t.Errorf("%q=%q is not in the text", name, value)
-			}
-		}
-		// A value may end in a carriage return, of which reading takes one off.
-		for name, value := range env {
-			env[name] = strings.TrimRight(value, "\r")
-		}
-		written := formatEnv(env)
-		if d := cmp.Diff(env, parseEnv(written)); d != "" {
-			t.Errorf("%q, written as %q (-want +got):\n%s", text, written, d)
-		}
-		if again := formatEnv(parseEnv(written)); again != written {
-			t.Errorf("%q becomes %q", written, again)
-		}
-		if changes := envChanges(env, parseEnv(written)); changes != "" {
-			t.Errorf("changes of nothing: %q", changes)
-		}
-	})
 }
 
 func TestBuildArgs(t *testing.T) {

@@ -188,7 +188,7 @@ func (s *Server) readManifest(ctx context.Context, j job, tree string) (*manifes
 	if err != nil {
 		return nil, nil, err
 	}
-	env := parseEnv(latest.Env)
+	env := latest.Variables()
 	for _, arg := range j.args {
 		name, value, _ := strings.Cut(arg, "=")
 		env[name] = value

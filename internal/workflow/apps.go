@@ -6,6 +6,32 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
+// ConnectionInputs are the inputs of verbs about a whole rack.
+type ConnectionInputs struct {
+	Connection
+	JSON bool `env:"json" envDefault:"false" usage:"print JSON"`
+}
+
+// Apps lists the apps of the rack.
+func Apps(ctx context.Context, j Job, _ ConnectionInputs) ([]rack.App, error) {
+	return j.Rack.Apps(ctx)
+}
+
+// RacksInputs are the inputs of racks.
+type RacksInputs struct {
+	Connection
+	JSON bool `env:"json" envDefault:"false" usage:"print JSON"`
+}
+
+// Check finds everything that is wrong with the inputs before anything is done.
+// A console lists its racks without one being named.
+func (in *RacksInputs) Check(func(string) (string, bool)) error { return in.check(false) }
+
+// Racks lists the racks that a console knows and the key may see.
+func Racks(ctx context.Context, j Job, _ RacksInputs) ([]rack.RackItem, error) {
+	return j.Rack.Racks(ctx)
+}
+
 // AppInput names an app.
 type AppInput struct{ Target }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -20,7 +19,7 @@ type BuildInputs struct {
 	Development    bool           `env:"development" envDefault:"false" usage:"stop at the stage named development"`
 	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
 	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
-	Timeout        time.Duration  `env:"timeout" envDefault:"60m" usage:"limit for everything together"`
+	BuildLimits
 }
 
 // BuildFailedError says that a build ended without a release.
@@ -40,7 +39,7 @@ func (e *BuildFailedError) Error() string {
 // Build makes a build of a directory and follows it to its end. The outputs
 // build and release are written as soon as there are such, status at the end.
 func Build(ctx context.Context, j Job, in BuildInputs) (rack.Build, error) {
-	ctx, done := limited(ctx, in.Timeout)
+	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	b, err := j.build(ctx, in)
 	if err != nil {
@@ -57,22 +56,41 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 	if err != nil {
 		return rack.Build{}, err
 	}
-	if _, err := j.Rack.App(ctx, in.App); err != nil {
-		return rack.Build{}, err
-	}
-	o := j.options(ctx, in)
-	j.Output("git-sha", o.GitSHA)
-	object, err := j.upload(ctx, in.App, in.Source, keep)
+	app, err := j.Rack.App(ctx, in.App)
 	if err != nil {
 		return rack.Build{}, err
 	}
-	b, err := j.Rack.CreateBuild(ctx, in.App, object.URL, o)
+	o, unheeded := j.options(ctx, in).For(app)
+	for _, line := range unheeded {
+		j.Log.Warn(line)
+	}
+	j.Output("git-sha", o.GitSHA)
+	object, err := j.upload(ctx, in, keep)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	b, err := j.start(ctx, in, object, o)
 	if err != nil {
 		return b, err
 	}
-	j.Output("build", b.ID)
-	j.printf("Build:   %s", b.ID)
-	return j.follow(ctx, in.App, b.ID)
+	return j.follow(ctx, in, b)
+}
+
+// start begins the build. One that was begun while the run was cancelled is
+// ended.
+func (j Job) start(ctx context.Context, in BuildInputs, object rack.Object, o rack.BuildOptions) (rack.Build, error) {
+	done := j.awaiting("the rack to begin the build")
+	b, err := j.Rack.StartBuild(ctx, in.App, object.URL, o)
+	done()
+	if b.ID != "" {
+		b.App = in.App
+		j.Output("build", b.ID)
+		j.printf("Build:   %s", b.ID)
+	}
+	if err != nil && b.ID != "" {
+		return b, j.abandonBuild(ctx, b, err)
+	}
+	return b, err
 }
 
 // options are what the rack is told of a build.
@@ -96,24 +114,28 @@ func (j Job) options(ctx context.Context, in BuildInputs) rack.BuildOptions {
 
 // follow watches a build: its log is printed as foreign text, its record
 // decides.
-func (j Job) follow(ctx context.Context, app, id string) (rack.Build, error) {
-	end := j.Log.Group("Build log of " + id)
+func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack.Build, error) {
+	ctx, done := limited(ctx, "build-timeout", in.BuildTimeout)
+	defer done()
+	end := j.Log.Group("Build log of " + begun.ID)
 	defer end()
+	quiet := j.awaiting("build " + begun.ID)
 	var b rack.Build
 	var last tail
 	err := j.Log.Foreign(func(w io.Writer) (err error) {
-		b, err = j.Rack.Watch(ctx, app, id, io.MultiWriter(w, &last))
+		b, err = j.Rack.Watch(ctx, in.App, begun.ID, io.MultiWriter(w, &last))
 		return err
 	})
+	quiet()
 	end()
 	if b.Release != "" { // known even where the log could not be printed to its end
 		j.Output("release", b.Release)
 	}
 	if err != nil {
-		return b, &LeftError{What: "build " + id, Err: err}
+		return b, j.abandonBuild(ctx, b, err)
 	}
 	if b.Status != rack.BuildComplete {
-		return b, &BuildFailedError{ID: id, Reason: b.Reason, Tail: last.String()}
+		return b, &BuildFailedError{ID: b.ID, Reason: b.Reason, Tail: last.String()}
 	}
 	j.printf("Release: %s", b.Release)
 	return b, nil

@@ -3,15 +3,23 @@ package workflow
 import (
 	"context"
 
+	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
-// DeployInputs are the inputs of deploy: those of build, and what promote
-// needs beside the release that the build makes.
+// DeployInputs are the inputs of deploy: those of build, and what is done with
+// the release that the build makes.
 type DeployInputs struct {
 	BuildInputs
-	Force bool `env:"force" envDefault:"false" usage:"promote even while the app is updating"`
-	Wait  bool `env:"wait" envDefault:"true" usage:"wait until the release is live, and fail if it does not become so"`
+	PromoteOptions
+	Hooks
+	EnvInputs
+}
+
+// Check finds everything that is wrong with the inputs before anything is done.
+func (in *DeployInputs) Check(lookup func(string) (string, bool)) error {
+	return options.Join(in.BuildInputs.Check(lookup), in.EnvInputs.check(lookup),
+		checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
 }
 
 // Deployed is what a deploy made.
@@ -22,18 +30,32 @@ type Deployed struct {
 
 // Deploy makes a build of a directory and promotes its release.
 func Deploy(ctx context.Context, j Job, in DeployInputs) (Deployed, error) {
-	ctx, done := limited(ctx, in.Timeout)
+	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
-	var d Deployed
-	var err error
+	d, err := j.deploy(ctx, in)
+	j.conclude(ctx, d.Outcome, err)
+	return d, err
+}
+
+// deploy is Deploy without its last word. Variables are set first, since the
+// build and its release take the newest ones.
+func (j Job) deploy(ctx context.Context, in DeployInputs) (d Deployed, err error) {
+	if in.EnvInputs.given() {
+		if _, err := j.setEnv(ctx, in.App, in.EnvInputs); err != nil {
+			return d, err
+		}
+	}
 	if d.Build, err = j.build(ctx, in.BuildInputs); err != nil {
-		j.Output("status", statusOf(ctx, err))
-		j.Output("promoted", "false")
 		return d, err
 	}
-	j.Output("status", statusComplete)
-	d.Outcome, err = j.promote(ctx, PromoteInputs{
-		Target: in.Target, Release: d.Build.Release, Force: in.Force, Wait: in.Wait, // the limit holds already
-	})
-	return d, err
+	release := d.Build.Release
+	if err := j.hook(ctx, in, HookError{Hook: "before-promote", Release: release}, in.BeforePromote); err != nil {
+		return d, err
+	}
+	d.Outcome, err = j.promote(ctx, promotion{app: in.App, release: release, PromoteOptions: in.PromoteOptions})
+	if err != nil {
+		return d, err
+	}
+	live := d.Outcome.Verdict == rack.Live
+	return d, j.hook(ctx, in, HookError{Hook: "after-promote", Release: release, Live: live}, in.AfterPromote)
 }

@@ -11,13 +11,20 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
+// PromoteOptions say how a release is promoted.
+type PromoteOptions struct {
+	Force          bool          `env:"force" envDefault:"false" usage:"promote even while the app is updating, and a release that is older than the active one"`
+	Wait           bool          `env:"wait" envDefault:"true" usage:"wait until the release is live, and fail if it does not become so"`
+	CancelPromote  bool          `env:"cancel-promote" envDefault:"false" usage:"when this run is cancelled, have the rack go back to the release before"`
+	PromoteTimeout time.Duration `env:"promote-timeout" usage:"limit for promoting, waiting for others included (default: only that for everything)"`
+}
+
 // PromoteInputs are the inputs of promote.
 type PromoteInputs struct {
 	Target
-	Release string        `env:"release,notEmpty" usage:"id of the release"`
-	Force   bool          `env:"force" envDefault:"false" usage:"promote even while the app is updating"`
-	Wait    bool          `env:"wait" envDefault:"true" usage:"wait until the release is live, and fail if it does not become so"`
-	Timeout time.Duration `env:"timeout" envDefault:"60m" usage:"limit for everything together"`
+	Release string `env:"release,notEmpty" usage:"id of the release"`
+	PromoteOptions
+	Limits
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
@@ -25,10 +32,11 @@ func (in *PromoteInputs) Check(lookup func(string) (string, bool)) error {
 	return options.Join(in.Target.Check(lookup), checkID("release", in.Release))
 }
 
-// NotLiveError says that a promote was begun and that the release is not live.
+// NotLiveError says that a release was to be promoted and is not live.
 type NotLiveError struct {
 	Release string
 	rack.Outcome
+	Begun bool  // the rack had begun
 	Cause error // why the waiting was ended before a verdict, nil if it was not
 }
 
@@ -42,50 +50,147 @@ func (e *NotLiveError) Unwrap() error { return e.Cause }
 // Promote makes a release the active one and says truthfully whether it is
 // live. The output promoted is true only then.
 func Promote(ctx context.Context, j Job, in PromoteInputs) (rack.Outcome, error) {
-	ctx, done := limited(ctx, in.Timeout)
+	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	j.Output("release", in.Release)
-	return j.promote(ctx, in)
+	o, err := j.promote(ctx, promotion{app: in.App, release: in.Release, PromoteOptions: in.PromoteOptions})
+	j.conclude(ctx, o, err)
+	return o, err
 }
 
-// promote is the part that deploy shares.
-func (j Job) promote(ctx context.Context, in PromoteInputs) (o rack.Outcome, err error) {
-	defer func() { j.Output("promoted", strconv.FormatBool(o.Verdict == rack.Live)) }()
-	before, err := j.Rack.App(ctx, in.App)
+// conclude writes the outputs of a promote that was to be, whether or not it
+// came to one.
+func (j Job) conclude(ctx context.Context, o rack.Outcome, err error) {
+	status := statusComplete
+	switch {
+	case err == nil:
+	case o.Verdict != "" && o.Verdict != rack.Live:
+		status = string(o.Verdict)
+	default:
+		status = statusOf(ctx, err)
+	}
+	j.Output("status", status)
+	j.Output("promoted", strconv.FormatBool(o.Verdict == rack.Live))
 	if err != nil {
-		return o, err
+		j.Output("reason", reasonOf(err))
 	}
-	j.printf("Promoting %s", in.Release)
-	lost, err := j.begin(ctx, in)
+}
+
+// reasonOf is what the output reason says of an error.
+func reasonOf(err error) string {
+	var n *NotLiveError
+	if errors.As(err, &n) {
+		return n.Reason
+	}
+	return err.Error()
+}
+
+// promotion is one release on its way to become the active one.
+type promotion struct {
+	app, release string
+	PromoteOptions
+}
+
+// promote is the part that deploy and rollback share.
+func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
+	ctx, done := limited(ctx, "promote-timeout", p.PromoteTimeout)
+	defer done()
+	before, err := j.turn(ctx, p)
 	if err != nil {
-		return o, err
+		return p.neverBegan(ctx, before, err)
 	}
-	if !in.Wait {
-		j.printf("The rack has begun to promote %s; nobody waits for the end", in.Release)
-		return o, nil
+	j.Output("previous-release", before.Release)
+	if newer := j.compare(ctx, before, p); newer != nil {
+		return newer.Outcome, newer
 	}
-	o = j.Rack.Await(ctx, in.App, in.Release, before.Release)
-	if lost != nil && o.Verdict == rack.RolledBack { // nothing moved: it never began
-		return o, lost
+	j.printf("Promoting %s", p.release)
+	before, err = j.begin(ctx, before, p)
+	if err != nil {
+		return p.neverBegan(ctx, before, fmt.Errorf("promote %s: %w", p.release, err))
 	}
+	if !p.Wait {
+		j.printf("The rack has begun to promote %s; nobody waits for the end", p.release)
+		return rack.Outcome{}, nil
+	}
+	quiet := j.awaiting("release " + p.release + " to be live")
+	o := j.Rack.Await(ctx, p.app, p.release, before.Release)
+	quiet()
 	if o.Verdict != rack.Live {
-		return o, &NotLiveError{Release: in.Release, Outcome: o, Cause: context.Cause(ctx)}
+		j.abandonPromote(ctx, p)
+		return o, &NotLiveError{Release: p.release, Outcome: o, Begun: true, Cause: context.Cause(ctx)}
 	}
-	j.printf("Release %s is live", in.Release)
+	j.printf("Release %s is live", p.release)
 	return o, nil
 }
 
-// begin asks for the promote. If the answer got lost on its way the rack may
-// have begun all the same: where the end is waited for, that will tell.
-func (j Job) begin(ctx context.Context, in PromoteInputs) (lost, err error) {
-	err = j.Rack.Promote(ctx, in.App, in.Release, in.Force)
-	if err == nil {
-		return nil, nil
+// neverBegan is the outcome of a promote that was not begun.
+func (p promotion) neverBegan(ctx context.Context, app rack.App, err error) (rack.Outcome, error) {
+	var busy *rack.BusyError
+	if !errors.As(err, &busy) || ctx.Err() == nil {
+		return rack.Outcome{}, err
 	}
-	err = fmt.Errorf("promote %s: %w", in.Release, err)
-	if ctx.Err() != nil || !in.Wait || !errors.Is(err, rack.ErrUnavailable) {
-		return nil, err
+	o := rack.Outcome{Verdict: rack.Cancelled, Active: app.Release, Reason: busy.Error()}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		o.Verdict = rack.TimedOut
 	}
-	j.Log.Warn(err.Error() + "; looking at the app for what became of it")
-	return err, nil
+	return o, &NotLiveError{Release: p.release, Outcome: o, Cause: context.Cause(ctx)}
+}
+
+// turn waits until nobody else changes the app, unless that is no matter.
+func (j Job) turn(ctx context.Context, p promotion) (rack.App, error) {
+	if p.Force {
+		return j.Rack.App(ctx, p.app)
+	}
+	defer j.awaiting("app " + p.app + ", which others change")()
+	return j.Rack.AwaitRest(ctx, p.app, func(a rack.App) {
+		j.printf("Waiting: app %s is %s by someone else; its active release is %s", a.Name, a.Status, orNone(a.Release))
+	})
+}
+
+func orNone(release string) string {
+	if release == "" {
+		return "none"
+	}
+	return release
+}
+
+// begin asks for the promote. If someone else was faster it waits for its turn
+// again.
+func (j Job) begin(ctx context.Context, before rack.App, p promotion) (rack.App, error) {
+	for {
+		err := j.Rack.BeginPromote(ctx, before, p.release, p.Force)
+		if p.Force || !errors.Is(err, rack.ErrForbidden) {
+			return before, err
+		}
+		refused := err
+		if before, err = j.Rack.App(ctx, p.app); err != nil {
+			return before, err
+		}
+		if before.Status == rack.AppRunning { // that was not the reason
+			return before, refused
+		}
+		if before, err = j.turn(ctx, p); err != nil {
+			return before, err
+		}
+		j.Output("previous-release", before.Release)
+	}
+}
+
+// abandonPromote goes back to the release before, where the run was cancelled
+// and that is wanted.
+func (j Job) abandonPromote(ctx context.Context, p promotion) {
+	if ctx.Err() == nil {
+		return
+	}
+	if !p.CancelPromote {
+		j.printf("The rack goes on promoting %s", p.release)
+		return
+	}
+	ctx, done := cleanup(ctx)
+	defer done()
+	if err := j.Rack.CancelApp(ctx, p.app); err != nil {
+		j.Log.Warn("the promote of " + p.release + " could not be cancelled and may go on: " + err.Error())
+		return
+	}
+	j.printf("The promote of %s was cancelled; the rack goes back", p.release)
 }

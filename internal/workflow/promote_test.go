@@ -65,7 +65,7 @@ func promotion(t *testing.T) (workflow.Job, *ci.Console, *strings.Builder) {
 // a balancer cannot turn a release that is live into a failure.
 func TestPromoteWhoseAnswerIsLost(t *testing.T) {
 	job, console, said := promotion(t)
-	in := workflow.PromoteInputs{Target: workflow.Target{App: "shop"}, Release: "RABCDEFGHIJ", Wait: true, Timeout: time.Minute}
+	in := workflow.PromoteInputs{Target: workflow.Target{App: "shop"}, Release: "RABCDEFGHIJ", PromoteOptions: workflow.PromoteOptions{Wait: true}, Limits: workflow.Limits{Timeout: time.Minute}}
 	outcome, err := workflow.Promote(t.Context(), job, in)
 	if err != nil || outcome.Verdict != rack.Live {
 		t.Errorf("got %v, %v", outcome, err)
@@ -79,7 +79,7 @@ func TestPromoteWhoseAnswerIsLost(t *testing.T) {
 // TestPromoteWhoseAnswerIsLostAndNobodyWaits cannot know, and says so.
 func TestPromoteWhoseAnswerIsLostAndNobodyWaits(t *testing.T) {
 	job, _, _ := promotion(t)
-	in := workflow.PromoteInputs{Target: workflow.Target{App: "shop"}, Release: "RABCDEFGHIJ", Timeout: time.Minute}
+	in := workflow.PromoteInputs{Target: workflow.Target{App: "shop"}, Release: "RABCDEFGHIJ", Limits: workflow.Limits{Timeout: time.Minute}}
 	if _, err := workflow.Promote(t.Context(), job, in); err == nil {
 		t.Error("a lost answer counted as a success")
 	}

@@ -47,7 +47,7 @@ func (s Source) within() string { return path.Clean(filepath.ToSlash(string(s.Ma
 // check tells what is wrong with the inputs as such.
 func (s Source) check() error {
 	wrong := func(input string, value options.Path, message, accepted string) error {
-		return &options.Error{Problems: []options.Problem{{Input: input, Value: string(value), Message: message, Accepted: []string{accepted}}}}
+		return refuse(input, string(value), message, accepted)
 	}
 	info, err := os.Stat(string(s.Context))
 	switch {

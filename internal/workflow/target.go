@@ -9,11 +9,9 @@ import (
 // LocalRack is the name of the rack that runs inside this process.
 const LocalRack = "local"
 
-// Target is which app on which rack, and the way there: the inputs that every
-// verb has.
-type Target struct {
+// Connection is which rack, and the way there: the inputs that every verb has.
+type Connection struct {
 	Rack       string         `env:"rack" usage:"name of the rack as the console shows it; local runs one in this process"`
-	App        string         `env:"app,notEmpty" usage:"name of the app"`
 	Password   options.Secret `env:"password" usage:"deploy key"`
 	Host       string         `env:"host" usage:"host of the console (default: console.convox.com)"`
 	RackURL    options.Secret `env:"rack-url" usage:"URL of a rack without a console, https://convox:PASSWORD@HOST"`
@@ -23,9 +21,18 @@ type Target struct {
 	OutputFile options.Path   `env:"output-file" usage:"file that all outputs are also written to, as JSON"`
 }
 
+// Target is which app on which rack.
+type Target struct {
+	Connection
+	App string `env:"app,notEmpty" usage:"name of the app"`
+}
+
 // appName is what racks take as the name of an app. A name goes into the paths
 // of requests, where a slash would make it mean something else.
 var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// serviceName is what racks take as the name of a service.
+var serviceName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 // recordID is what the ids of builds and releases are made of.
 var recordID = regexp.MustCompile(`^[A-Za-z0-9]+$`)
@@ -36,36 +43,56 @@ func checkID(input, id string) error {
 	if id == "" || recordID.MatchString(id) {
 		return nil
 	}
-	return &options.Error{Problems: []options.Problem{{Input: input, Value: id, Message: "is not an id",
-		Accepted: []string{"letters and digits, as in BABCDEFGHIJ or RABCDEFGHIJ"}}}}
+	return refuse(input, id, "is not an id", "letters and digits, as in BABCDEFGHIJ or RABCDEFGHIJ")
 }
 
 // Check finds what the inputs lack together. A rack is either local, or asked
 // directly, or behind a console.
-func (t *Target) Check(func(string) (string, bool)) error {
+func (c *Connection) Check(func(string) (string, bool)) error {
+	return c.check(true)
+}
+
+// check is Check; named says that a console must be told which rack is meant.
+func (c *Connection) check(named bool) error {
 	found := &options.Error{}
-	add := func(input, value, message, accepted string) {
-		found.Problems = append(found.Problems, options.Problem{Input: input, Value: value, Message: message, Accepted: []string{accepted}})
-	}
-	if t.App != "" && !appName.MatchString(t.App) {
-		add("app", t.App, "is not the name of an app", "lower-case letters, digits, - and _")
-	}
 	switch {
-	case t.Rack == LocalRack:
-	case t.RackURL != "":
-		if t.Host != "" {
-			add("host", t.Host, "contradicts rack-url, which names a host itself", "one of the two")
+	case c.Rack == LocalRack:
+	case c.RackURL != "":
+		if c.Host != "" {
+			found.Problems = append(found.Problems, options.Problem{Input: "host", Value: c.Host,
+				Message: "contradicts rack-url, which names a host itself", Accepted: []string{"one of the two"}})
 		}
 	default:
-		if t.Rack == "" {
-			add("rack", "", "is required", `the name of a rack, or "local", or rack-url in its place`)
+		if c.Rack == "" && named {
+			found.Problems = append(found.Problems, options.Problem{Input: "rack", Message: "is required",
+				Accepted: []string{`the name of a rack, or "local", or rack-url in its place`}})
 		}
-		if t.Password == "" {
-			add("password", "", "is required", "a deploy key, or rack-url in its place")
+		if c.Password == "" {
+			found.Problems = append(found.Problems, options.Problem{Input: "password", Message: "is required",
+				Accepted: []string{"a deploy key, or rack-url in its place"}})
 		}
 	}
 	if len(found.Problems) == 0 {
 		return nil
 	}
 	return found
+}
+
+// Check finds everything that is wrong with the inputs before anything is done.
+func (t *Target) Check(lookup func(string) (string, bool)) error {
+	return options.Join(checkApp("app", t.App), t.Connection.Check(lookup))
+}
+
+// checkApp refuses what cannot be the name of an app. An empty one has been
+// found missing already.
+func checkApp(input, app string) error {
+	if app == "" || appName.MatchString(app) {
+		return nil
+	}
+	return refuse(input, app, "is not the name of an app", "lower-case letters, digits, - and _")
+}
+
+// refuse is the fault of one input.
+func refuse(input, value, message string, accepted ...string) error {
+	return &options.Error{Problems: []options.Problem{{Input: input, Value: value, Message: message, Accepted: accepted}}}
 }

@@ -14,13 +14,16 @@ import (
 
 // upload packs the source into the body of the request, so that neither memory
 // nor disk ever holds the archive. Each try packs anew.
-func (j Job) upload(ctx context.Context, app string, s Source, keep []string) (rack.Object, error) {
-	j.printf("Uploading %s", s.Context)
+func (j Job) upload(ctx context.Context, in BuildInputs, keep []string) (rack.Object, error) {
+	ctx, done := limited(ctx, "upload-timeout", in.UploadTimeout)
+	defer done()
+	defer j.awaiting("the upload of " + string(in.Context))()
+	j.printf("Uploading %s", in.Context)
 	began := time.Now()
 	var last *packing
 	warn := j.Log.Warn
-	object, err := j.Rack.PutObject(ctx, app, objectKey(), func() (io.ReadCloser, error) {
-		last = pack(ctx, string(s.Context), source.Options{Keep: keep, Warn: warn})
+	object, err := j.Rack.PutObject(ctx, in.App, objectKey(), func() (io.ReadCloser, error) {
+		last = pack(ctx, string(in.Context), source.Options{Keep: keep, Warn: warn})
 		warn = nil // a further try has nothing new to say
 		return last, nil
 	})

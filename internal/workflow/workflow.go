@@ -4,8 +4,8 @@ package workflow
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
@@ -19,6 +19,10 @@ type Job struct {
 	Log     ci.Log
 	Outputs Outputs
 	Commit  func(ctx context.Context, dir string) commit.Commit // of a directory
+	// Input is what is piped into this process; nil where nothing is.
+	Input io.Reader
+	// LastWord is when Log last printed something; nil where nobody keeps count.
+	LastWord func() time.Time
 }
 
 // Outputs takes the values that later steps may use. Each is written the moment
@@ -40,48 +44,11 @@ func (j Job) printf(format string, args ...any) {
 	fmt.Fprintf(j.Log, format+"\n", args...)
 }
 
-// Values of the output status.
+// Values of the output status. A promote that was begun and did not make its
+// release live has its verdict there; see [rack.Verdict].
 const (
 	statusComplete  = "complete"
 	statusFailed    = "failed"
 	statusTimeout   = "timeout"
 	statusCancelled = "cancelled"
 )
-
-// TimeoutError says that the time given for the whole verb was over. It is a
-// [context.DeadlineExceeded], as are the much shorter limits of the network.
-type TimeoutError struct{ After time.Duration }
-
-func (e *TimeoutError) Error() string { return fmt.Sprintf("timeout after %s", e.After) }
-
-// Is makes the error one of the kind that contexts end with.
-func (e *TimeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
-
-// limited bounds a verb in time.
-func limited(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, &TimeoutError{After: d})
-}
-
-// LeftError says that something goes on at the rack that was not followed to its
-// end.
-type LeftError struct {
-	What string // build and its id
-	Err  error  // why
-}
-
-func (e *LeftError) Error() string { return e.What + " was not followed to its end: " + e.Err.Error() }
-
-// Unwrap gives the reason.
-func (e *LeftError) Unwrap() error { return e.Err }
-
-// statusOf is the status of a verb that ended in err before there was a result.
-func statusOf(ctx context.Context, err error) string {
-	var late *TimeoutError
-	switch {
-	case errors.As(err, &late), errors.As(context.Cause(ctx), &late):
-		return statusTimeout
-	case ctx.Err() != nil:
-		return statusCancelled
-	}
-	return statusFailed
-}

@@ -1,0 +1,140 @@
+package workflow
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+
+	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+const (
+	maxEnvLine = 64<<10 - 1 // bytes of one variable: a rack fails at a longer line
+	maxEnv     = 8 << 20    // bytes of an environment: a rack ignores a form over 10 MB, and coding makes it longer
+)
+
+// EnvInputs are variables for the environment of an app.
+type EnvInputs struct {
+	Env        options.Pairs `env:"env" usage:"NAME=VALUE a line, variables of the app's environment; a bare NAME takes its value from the environment"`
+	EnvFile    options.Path  `env:"env-file" usage:"file of NAME=VALUE lines, variables of the app's environment"`
+	ReplaceEnv bool          `env:"replace-env" envDefault:"false" usage:"make the given variables all there are, instead of changing those that are named"`
+	AllowDrop  bool          `env:"allow-drop" envDefault:"false" usage:"let replace-env leave out variables that the app has"`
+
+	variables map[string]string
+}
+
+// given tells whether there are variables to be set.
+func (in EnvInputs) given() bool { return len(in.variables) > 0 }
+
+// check reads the variables, and finds everything that is wrong with them.
+func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
+	in.variables = map[string]string{}
+	resolved, missing := in.Env.Resolve("env", lookup)
+	fromFile := in.readFile()
+	if missing == nil {
+		for _, pair := range resolved { // what is said on the spot wins over the file
+			in.variables[pair.Key] = pair.Value
+		}
+	}
+	found := []error{missing, fromFile}
+	size := 0
+	for name, value := range in.variables {
+		size += len(name) + len(value) + 2
+		switch {
+		case strings.ContainsAny(value, "\r\n"):
+			found = append(found, refuse("env", name, "has a value with a line break, which a Rack cannot keep", "a value of one line"))
+		case len(name)+len(value) >= maxEnvLine:
+			found = append(found, refuse("env", name, "is too long for a Rack", "less than 64 KB a variable"))
+		}
+	}
+	if size > maxEnv {
+		found = append(found, refuse("env", "", "is too long for a Rack", "8 MB together"))
+	}
+	if in.ReplaceEnv && in.Env == nil && in.EnvFile == "" {
+		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with env or env-file"))
+	}
+	return options.Join(found...)
+}
+
+// readFile reads NAME=VALUE lines. A value is all that follows the first =, as
+// the Rack keeps it; blank lines and those that begin with # are passed over.
+func (in *EnvInputs) readFile() error {
+	if in.EnvFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(string(in.EnvFile))
+	if err != nil {
+		return refuse("env-file", string(in.EnvFile), reason(err), "a file of NAME=VALUE lines")
+	}
+	var found []error
+	for i, line := range bytes.Split(bytes.TrimPrefix(text, []byte("\uFEFF")), []byte("\n")) {
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		if trimmed := bytes.TrimSpace(line); len(trimmed) == 0 || trimmed[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(string(line), "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" { // the line itself may be a secret
+			found = append(found, refuse("env-file", fmt.Sprintf("%s:%d", in.EnvFile, i+1), "is not NAME=VALUE", "NAME=VALUE lines, blank lines, and comments that begin with #"))
+			continue
+		}
+		in.variables[name] = value
+	}
+	return options.Join(found...)
+}
+
+// DroppedError says that an environment would lose variables.
+type DroppedError struct{ Names []string }
+
+func (e *DroppedError) Error() string {
+	return "replace-env would leave out variables that the app has: " + strings.Join(e.Names, ", ")
+}
+
+// newest returns the newest release of an app, promoted or not, with its
+// environment: what the next release starts from. An app without any gives the zero
+// release.
+func (j Job) newest(ctx context.Context, app string) (rack.Release, error) {
+	list, err := j.Rack.Releases(ctx, app, 1)
+	if err != nil || len(list) == 0 {
+		return rack.Release{}, err
+	}
+	return j.Rack.Release(ctx, app, list[0].ID)
+}
+
+// setEnv makes a release with the variables, if that changes anything, and
+// returns the newest release.
+func (j Job) setEnv(ctx context.Context, app string, in EnvInputs) (rack.Release, error) {
+	next := in.variables
+	newest, err := j.newest(ctx, app)
+	unseen := errors.Is(err, rack.ErrForbidden) || errors.Is(err, rack.ErrUnauthorized)
+	if err != nil && !(unseen && in.ReplaceEnv && in.AllowDrop) { // a deploy key may replace what it may not read
+		return newest, err
+	}
+	if !unseen {
+		have := newest.Variables()
+		if !in.ReplaceEnv {
+			next = maps.Clone(have)
+			maps.Copy(next, in.variables)
+		}
+		change := rack.CompareEnv(have, next)
+		if len(change.Removed) > 0 && !in.AllowDrop {
+			return newest, &DroppedError{Names: change.Removed}
+		}
+		if change.Empty() {
+			j.printf("Environment: nothing changes")
+			return newest, nil
+		}
+		j.printf("Environment: %s", change)
+	}
+	text := rack.FormatEnv(next)
+	r, err := j.Rack.MakeRelease(ctx, app, rack.ReleaseOptions{Env: &text})
+	if err == nil {
+		j.printf("Release: %s", r.ID)
+	}
+	return r, err
+}
