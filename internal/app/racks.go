@@ -65,10 +65,11 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	}
 	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
+	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
-		Baker:  &bake.Baker{Builder: engine, Registry: &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}},
+		Baker:  &bake.Baker{Builder: engine, Registry: images}, Images: images,
 	})
 	if err != nil {
 		return r, err

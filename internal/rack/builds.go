@@ -73,3 +73,16 @@ func limited(limit int) url.Values {
 	}
 	return q
 }
+
+// CancelBuild asks for a running build to be ended; its record says a little
+// later that it failed. The error is [ErrConflict] if the build has ended,
+// [ErrUnsupported] on racks that cannot do it (v2 ones, v3 ones before 3.25.7).
+func (c *Client) CancelBuild(ctx context.Context, app, id string) error {
+	return c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "builds", id, "cancel"), repeatable: true}, nil)
+}
+
+// CancelApp asks for the update of an app to be undone, that is a promote that
+// has begun; [ErrForbidden] if none is under way.
+func (c *Client) CancelApp(ctx context.Context, app string) error {
+	return c.do(ctx, call{method: http.MethodPost, path: path("apps", app, "cancel")}, nil)
+}

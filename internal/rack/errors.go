@@ -19,6 +19,9 @@ var (
 	ErrUnavailable = errors.New("rack unavailable")
 	// ErrConflict: the record is not, or no longer, what the caller believed.
 	ErrConflict = errors.New("conflict")
+	// ErrUnsupported: the rack does not know such a request; it may be too old for it, and
+	// is ErrNotFound as well where it says no more than that.
+	ErrUnsupported = errors.New("not supported by the rack")
 )
 
 // Error is an answer that is no success, or the lack of an answer. It holds
@@ -66,6 +69,8 @@ func (e *Error) Is(target error) bool {
 		return e.Status < http.StatusBadRequest || isGateway(e.Status)
 	case ErrConflict:
 		return e.Status == http.StatusConflict
+	case ErrUnsupported: // a v2 rack has an empty 404 for a path it does not know; a missing record has a text
+		return e.Status == http.StatusMethodNotAllowed || e.Status == http.StatusNotFound && e.Message == ""
 	}
 	return false
 }

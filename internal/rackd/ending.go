@@ -26,12 +26,17 @@ func (s *Server) complete(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.addRelease(ctx, j.app, proposal{build: j.id})
-	if err != nil {
-		return err
-	}
-	_, err = s.updateBuild(ctx, j.app, j.id, func(b *rack.Build) { b.Release, b.Status = r.ID, rack.BuildComplete })
+	_, err = s.finish(ctx, j.app, j.id)
 	return err
+}
+
+// finish makes the release of a build and calls it complete.
+func (s *Server) finish(ctx context.Context, app, id string) (rack.Build, error) {
+	r, err := s.addRelease(ctx, app, proposal{build: id})
+	if err != nil {
+		return rack.Build{}, err
+	}
+	return s.updateBuild(ctx, app, id, func(b *rack.Build) { b.Release, b.Status = r.ID, rack.BuildComplete })
 }
 
 // fail records that a build ended without a release, and why. The status is

@@ -28,6 +28,7 @@ type Config struct {
 	Password string // every client must know it; "" lets everybody in
 	Stores   Stores
 	Baker    *bake.Baker
+	Images   Images
 	Registry string       // host and port under which images are pushed and pulled
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
@@ -39,6 +40,7 @@ type Config struct {
 type Server struct {
 	Config
 	logs      *hub
+	cancels   *cancels
 	slots     chan struct{} // one for each build that may run
 	builds    sync.WaitGroup
 	work      context.Context // ends when the server closes
@@ -57,7 +59,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, logs: logs, slots: make(chan struct{}, c.Builds)}
+	s := &Server{Config: c, logs: logs, cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds)}
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.recover(ctx); err != nil {
 		s.stop(err)
@@ -73,6 +75,13 @@ func (s *Server) Close() {
 	s.stop(errStopped)
 	s.closing.Unlock()
 	s.builds.Wait()
+}
+
+// say tells whoever runs the rack what no client is told.
+func (s *Server) say(format string, args ...any) {
+	if s.Notice != nil {
+		s.Notice(fmt.Sprintf(format, args...))
+	}
 }
 
 // letters are what ids are made of.

@@ -37,6 +37,7 @@ func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, er
 	}
 	b.Status, b.Started = rack.BuildRunning, now()
 	var log *liveLog
+	var running context.Context
 	for {
 		b.ID = newID("B")
 		var err error
@@ -45,36 +46,41 @@ func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, er
 		} else if err != nil {
 			return b, err
 		}
+		running = s.cancels.add(s.work, b.ID)
 		if err = s.Stores.Builds.SwapBuild(ctx, rack.Build{}, b); err == nil {
 			break
 		}
+		s.cancels.close(running, b.ID)
 		s.logs.end(b.ID)
 		if !isConflict(err) {
 			return b, err
 		}
 	}
 	j.id = b.ID
-	s.builds.Go(func() { s.run(j, log) })
+	s.builds.Go(func() { s.run(running, j, log) })
 	return b, nil
 }
 
 // run carries a build out and records how it ended. The log ends last: a client
 // looks at the record as soon as it does.
-func (s *Server) run(j job, log *liveLog) {
+func (s *Server) run(ctx context.Context, j job, log *liveLog) {
 	defer s.logs.end(j.id)
-	err := s.attempt(s.work, j, log)
-	if err != nil && s.work.Err() != nil {
-		err = context.Cause(s.work) // and not what became of it in the builder
+	err := s.attempt(ctx, j, log)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // and not what became of it in the builder
 	}
-	ctx := context.WithoutCancel(s.work) // how it ended is recorded even while the rack stops
+	if s.cancels.close(ctx, j.id) {
+		err = errCancelled
+	}
+	ctx = context.WithoutCancel(ctx) // how it ended is recorded even while the rack stops
 	if err == nil {
 		if err = s.complete(ctx, j); err == nil {
 			return
 		}
 	}
 	io.WriteString(log, errorLine(log.file, err))
-	if err := s.fail(ctx, j.app, j.id, err); err != nil && s.Notice != nil {
-		s.Notice(fmt.Sprintf("build %s has failed, which could not be recorded: %v", j.id, err))
+	if err := s.fail(ctx, j.app, j.id, err); err != nil {
+		s.say("build %s has failed, which could not be recorded: %v", j.id, err)
 	}
 }
 
