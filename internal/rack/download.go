@@ -40,29 +40,31 @@ type download struct {
 	call        call
 	ctx, within context.Context
 	idle        *time.Timer // ends within
-	done        context.CancelFunc
+	stop        context.CancelCauseFunc
 }
 
 func (c *Client) begin(ctx context.Context, k call) (*download, error) {
-	within, done := context.WithCancel(ctx)
+	within, stop := context.WithCancelCause(ctx)
 	req, err := c.request(within, k)
 	if err != nil {
-		done()
+		stop(nil)
 		return nil, err
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
 		err = unanswered(ctx, within, k, err)
-		done()
+		stop(nil)
 		return nil, err
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
 		err := refusal(k, res)
 		res.Body.Close()
-		done()
+		stop(nil)
 		return nil, err
 	}
-	return &download{body: res.Body, call: k, ctx: ctx, within: within, idle: time.AfterFunc(downloadIdle, done), done: done}, nil
+	c.reached.Store(true)
+	return &download{body: res.Body, call: k, ctx: ctx, within: within, stop: stop,
+		idle: time.AfterFunc(downloadIdle, func() { stop(errSilent) })}, nil
 }
 
 // Read counts only the time that it waits itself: what becomes of the bytes may
@@ -79,6 +81,6 @@ func (d *download) Read(p []byte) (int, error) {
 
 func (d *download) Close() error {
 	d.idle.Stop()
-	d.done()
+	d.stop(nil)
 	return d.body.Close()
 }

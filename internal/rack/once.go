@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 )
@@ -135,6 +136,34 @@ func (c *Client) StartBuild(ctx context.Context, app, source string, o BuildOpti
 			}), err
 		},
 	})
+}
+
+// ImportBuildOnce is [Client.ImportBuild], made exactly once: where the answer is
+// lost it looks for a new build like the one that the archive is of, and waits
+// until the rack is through with it. like is asked then, since the archive is read
+// while it is sent; what it returns is the record of the build in the archive. See
+// [Client.StartBuild].
+func (c *Client) ImportBuildOnce(ctx context.Context, app string, open func() (io.ReadCloser, error), like func() Build) (Build, error) {
+	before, err := c.Builds(ctx, app, recent)
+	if err != nil {
+		return Build{}, err
+	}
+	b, err := once(ctx, c, deed[Build]{
+		what: "import the build",
+		id:   func(b Build) string { return b.ID },
+		do:   func(ctx context.Context) (Build, error) { return c.ImportBuild(ctx, app, open) },
+		find: func(ctx context.Context) ([]Build, error) {
+			now, err := c.Builds(ctx, app, recent)
+			return slices.DeleteFunc(now, func(b Build) bool {
+				return b.Description != like().Description || b.Manifest != like().Manifest ||
+					slices.ContainsFunc(before, func(old Build) bool { return old.ID == b.ID })
+			}), err
+		},
+	})
+	if err != nil || b.Final() {
+		return b, err
+	}
+	return c.AwaitBuild(ctx, app, b.ID)
 }
 
 // MakeRelease is [Client.CreateRelease], made exactly once; see

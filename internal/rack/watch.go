@@ -70,6 +70,12 @@ func (c *Client) awaitBuild(ctx context.Context, app, id string, marks <-chan st
 	}
 }
 
+// AwaitBuild waits until a build has ended and returns its last record.
+func (c *Client) AwaitBuild(ctx context.Context, app, id string) (Build, error) {
+	b, _, err := c.awaitBuild(ctx, app, id, nil)
+	return b, err
+}
+
 // pause waits for the next look at a build.
 func pause(ctx context.Context, marks <-chan struct{}) (marked bool, err error) {
 	t := time.NewTimer(pollInterval)

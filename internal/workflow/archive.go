@@ -1,0 +1,176 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// standard is how a file input names the standard streams.
+const standard = "-"
+
+// ExportInputs are the inputs of builds export.
+type ExportInputs struct {
+	BuildInput
+	File options.Path `env:"file" envDefault:"-" usage:"file of the archive; - is the standard stream"`
+	Limits
+}
+
+// ExportBuild writes the archive of a build to a file, or to out. The file
+// appears when the archive is whole and sound, and not before.
+func ExportBuild(ctx context.Context, j Job, in ExportInputs, out io.Writer) error {
+	ctx, done := limited(ctx, "timeout", in.Timeout)
+	defer done()
+	defer j.awaiting("the archive of build " + in.Build)()
+	from, err := j.Rack.ExportBuild(ctx, in.App, in.Build)
+	if err != nil {
+		return err
+	}
+	archive := rack.CheckArchive(from)
+	defer archive.Close()
+	if in.File == standard {
+		_, err = io.Copy(out, archive)
+		return err
+	}
+	n, err := saveFile(string(in.File), archive)
+	if err != nil {
+		return err
+	}
+	j.printf("Exported %s to %s, %s", in.Build, in.File, size(n))
+	return nil
+}
+
+// saveFile puts what r gives at path, by renaming a complete file over it.
+func saveFile(path string, r io.Reader) (n int64, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return 0, refuse("file", path, reason(err), "a path that can be written to")
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	n, err = io.Copy(f, r)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, err
+	}
+	return n, os.Rename(f.Name(), path)
+}
+
+// ImportInputs are the inputs of builds import.
+type ImportInputs struct {
+	Target
+	File options.Path `env:"file" envDefault:"-" usage:"file of the archive; - is the standard stream"`
+	Limits
+}
+
+// ImportBuild makes a build of an archive in a file, or of what is piped into
+// this process. A file is looked through before any of it is sent.
+func ImportBuild(ctx context.Context, j Job, in ImportInputs) (rack.Build, error) {
+	ctx, done := limited(ctx, "timeout", in.Timeout)
+	defer done()
+	if in.File != standard {
+		if err := checkFile(string(in.File)); err != nil {
+			return rack.Build{}, err
+		}
+	} else if j.Input == nil {
+		return rack.Build{}, refuse("file", standard, "is read from the standard input, into which nothing is piped", "a file, or a pipe from builds export")
+	}
+	return j.imported(ctx, in.App, func(context.Context) (io.ReadCloser, error) {
+		if in.File == standard {
+			return io.NopCloser(j.Input), nil
+		}
+		return os.Open(string(in.File))
+	}, in.File != standard)
+}
+
+// checkFile reads an archive to its end.
+func checkFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return refuse("file", path, reason(err), "the file of an archive")
+	}
+	defer f.Close()
+	if _, err := io.Copy(io.Discard, rack.CheckArchive(f)); err != nil {
+		return refuse("file", path, err.Error(), "what builds export has written")
+	}
+	return nil
+}
+
+// errReadOnce says that what was piped in cannot be sent a second time.
+var errReadOnce = errors.New("what is piped in cannot be sent a second time; the build was not imported")
+
+// imported sends an archive, checks it on its way, and looks at the build that
+// came of it. The end of an archive that is not sound is not sent, so that no build
+// comes of it.
+func (j Job) imported(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (rack.Build, error) {
+	system, err := j.Rack.System(ctx)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	defer j.awaiting("the import into " + app)()
+	var archive *rack.Archive
+	b, err := j.Rack.ImportBuildOnce(ctx, app, func() (io.ReadCloser, error) {
+		if archive != nil && !again {
+			return nil, errReadOnce
+		}
+		from, err := open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		archive = rack.CheckArchive(from)
+		layout, err := archive.Layout()
+		if err == nil && !system.Takes(layout) {
+			err = &LayoutError{Layout: layout, Version: system.Version}
+		}
+		if err != nil {
+			archive.Close()
+			return nil, err
+		}
+		return archive, nil
+	}, func() rack.Build { return archive.Build() })
+	if b.ID != "" {
+		j.Output("build", b.ID)
+		j.printf("Build:   %s", b.ID)
+	}
+	if err != nil {
+		return b, err
+	}
+	return b, j.checkImported(ctx, app, b, archive.Build())
+}
+
+// LayoutError says that a rack cannot read an archive of another generation.
+type LayoutError struct {
+	Layout  rack.ArchiveLayout
+	Version string // of the rack
+}
+
+func (e *LayoutError) Error() string {
+	return fmt.Sprintf("the archive is of a %s rack, and a rack of version %s cannot read it: nothing was imported", e.Layout, e.Version)
+}
+
+// checkImported looks at the record of a build that was imported: what has no
+// release, or another manifest, cannot be promoted.
+func (j Job) checkImported(ctx context.Context, app string, b, from rack.Build) error {
+	now, err := j.Rack.Build(ctx, app, b.ID)
+	switch {
+	case err != nil:
+		return err
+	case now.Status != rack.BuildComplete:
+		return &BuildFailedError{ID: b.ID, Reason: now.Reason}
+	case now.Release == "":
+		return &BuildFailedError{ID: b.ID, Reason: "the rack has made no release of it"}
+	case now.Manifest != from.Manifest:
+		return &BuildFailedError{ID: b.ID, Reason: "its manifest is not that of the archive"}
+	}
+	j.Output("release", now.Release)
+	j.printf("Release: %s", now.Release)
+	return nil
+}
