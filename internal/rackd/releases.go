@@ -168,18 +168,8 @@ func (s *Server) promotable(ctx context.Context, app rack.App, id string) error 
 	return nil
 }
 
-// parseEnv reads an environment: lines of NAME=VALUE, split at the first =.
-// Other lines are passed over; the name is trimmed, the value kept as it is.
-func parseEnv(text string) map[string]string {
-	env := map[string]string{}
-	for line := range strings.SplitSeq(text, "\n") {
-		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "=")
-		if name = strings.TrimSpace(name); ok && name != "" {
-			env[name] = value
-		}
-	}
-	return env
-}
+// parseEnv reads an environment as those who look at a release do.
+func parseEnv(text string) map[string]string { return rack.Release{Env: text}.Variables() }
 
 // formatEnv writes an environment sorted by name, without a newline at the end.
 func formatEnv(env map[string]string) string {
