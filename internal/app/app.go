@@ -16,7 +16,8 @@ import (
 )
 
 // Streams are the process's. What a run says goes to Out, as CI systems read the
-// two at once and mix them; Err gets only what Out could not take.
+// two at once and mix them; Err gets only what Out could not take, and what is said
+// beside a report for programs.
 type Streams struct{ Out, Err io.Writer }
 
 // Signal is the cause of a run's end by a signal.
@@ -32,15 +33,22 @@ type process struct {
 	environ []string
 	run     ci.Run
 	console *ci.Console
-	local   bool // the rack is in this process
+	streams Streams
+	voice   *voice // that the console speaks with
+	local   bool   // the rack is in this process
 }
+
+// voice is the stream on which everything is said. It is settled before anything
+// is.
+type voice struct{ io.Writer }
 
 // Main runs the binary with arguments and environment, in the form of
 // [os.Args] and [os.Environ], and returns the exit status.
 func Main(ctx context.Context, args, environ []string, s Streams) int {
 	logrus.SetOutput(io.Discard) // where the registry and BuildKit write their own logs
 	run := ci.Detect(environ)
-	p := &process{environ: environ, run: run, console: ci.Open(run, environ, s.Out)}
+	v := &voice{s.Out}
+	p := &process{environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
 	err := p.execute(ctx, args)
 	status := p.report(err)
 	if err := p.console.Close(); err != nil {
@@ -66,7 +74,7 @@ func (p *process) execute(ctx context.Context, args []string) error {
 
 // actionInput is the one input that is not a verb's own.
 type actionInput struct {
-	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote"`
+	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,check"`
 }
 
 // action turns the input action into arguments. On GitHub it defaults to

@@ -40,6 +40,7 @@ func (p *process) commands() *cobra.Command {
 		verb(p, "build", "Build an app", "context", p.build),
 		verb(p, "deploy", "Build an app and promote the release", "context", p.deploy),
 		verb(p, "promote", "Promote a release and wait until it is live", "release", p.promote),
+		verb(p, "check", "Look at what a deploy needs, and change nothing", "context", p.check),
 		apps, builds, racks,
 		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(p.console, version())
@@ -67,6 +68,7 @@ func verb[Inputs any](p *process, name, short, positional string, do func(contex
 		if err != nil {
 			return err
 		}
+		p.settleVoice(values)
 		p.maskSecrets(fields, values)
 		var in Inputs
 		err = options.Parse(&in, values)

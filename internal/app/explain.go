@@ -71,7 +71,9 @@ func (p *process) annotate(err error) {
 	var inputs *options.Error
 	var at *workflow.ManifestError
 	var failed *workflow.BuildFailedError
+	var found *workflow.CheckError
 	switch {
+	case errors.As(err, &found): // its report has said it
 	case errors.As(err, &inputs):
 		for _, problem := range inputs.Problems {
 			p.console.Annotate(ci.LevelError, "", 0, problem.String())
@@ -98,6 +100,8 @@ func explain(err error, local bool) (status int, hint string) {
 		busy    *disk.BusyError
 		late    *workflow.TimeoutError
 		left    *workflow.LeftError
+		found   *workflow.CheckError
+		access  *rack.AccessError
 	)
 	goesOn := ""
 	switch begun := errors.As(err, &left) || errors.As(err, &notLive); {
@@ -107,6 +111,10 @@ func explain(err error, local bool) (status int, hint string) {
 		goesOn = "What the rack has begun goes on there: see builds and releases of the app."
 	}
 	switch {
+	case errors.As(err, &found) && found.Source > 0:
+		return exitInputs, ""
+	case errors.As(err, &access) && accessStatus(access.Trouble) != exitOK:
+		return accessStatus(access.Trouble), ""
 	case errors.As(err, &signal):
 		return signal.Status(), goesOn
 	case errors.As(err, &inputs):

@@ -67,7 +67,9 @@ func (s *Service) checkRequired(env map[string]string) error {
 		return nil
 	}
 	slices.Sort(missing)
-	return faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	e := faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	e.missing = true
+	return e
 }
 
 // missing returns the names of those entries.

@@ -22,9 +22,14 @@ type Error struct {
 	Message      string // as a Rack prints it; the words of the YAML parser for a syntax error
 	Unsure       bool   // set by [Inspect] alone: a Rack may accept the file nevertheless
 
-	ours  bool     // the rule is this package's; other Racks do not have it
-	parts []*Error // that it reports together; nil for one that stands alone
+	ours    bool     // the rule is this package's; other Racks do not have it
+	missing bool     // the app's environment lacks what a service requires
+	parts   []*Error // that it reports together; nil for one that stands alone
 }
+
+// Missing tells whether the fault is not the file's: the app's environment lacks
+// variables that a service requires.
+func (e *Error) Missing() bool { return e.missing }
 
 // Parts returns the faults that an error reports together, each with its own
 // place: itself if it is one fault.

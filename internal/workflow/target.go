@@ -13,7 +13,7 @@ const LocalRack = "local"
 // verb has.
 type Target struct {
 	Rack       string         `env:"rack" usage:"name of the rack as the console shows it; local runs one in this process"`
-	App        string         `env:"app,notEmpty" usage:"name of the app"`
+	App        string         `env:"app" usage:"name of the app"`
 	Password   options.Secret `env:"password" usage:"deploy key"`
 	Host       string         `env:"host" usage:"host of the console (default: console.convox.com)"`
 	RackURL    options.Secret `env:"rack-url" usage:"URL of a rack without a console, https://convox:PASSWORD@HOST"`
@@ -43,29 +43,53 @@ func checkID(input, id string) error {
 // Check finds what the inputs lack together. A rack is either local, or asked
 // directly, or behind a console.
 func (t *Target) Check(func(string) (string, bool)) error {
-	found := &options.Error{}
-	add := func(input, value, message, accepted string) {
-		found.Problems = append(found.Problems, options.Problem{Input: input, Value: value, Message: message, Accepted: []string{accepted}})
-	}
-	if t.App != "" && !appName.MatchString(t.App) {
-		add("app", t.App, "is not the name of an app", "lower-case letters, digits, - and _")
-	}
-	switch {
-	case t.Rack == LocalRack:
-	case t.RackURL != "":
-		if t.Host != "" {
-			add("host", t.Host, "contradicts rack-url, which names a host itself", "one of the two")
-		}
-	default:
-		if t.Rack == "" {
-			add("rack", "", "is required", `the name of a rack, or "local", or rack-url in its place`)
-		}
-		if t.Password == "" {
-			add("password", "", "is required", "a deploy key, or rack-url in its place")
-		}
-	}
-	if len(found.Problems) == 0 {
+	return wrongInputs(append(t.lacks(), t.wrong()...))
+}
+
+// wrongInputs is the error for problems, nil for none.
+func wrongInputs(problems []options.Problem) error {
+	if len(problems) == 0 {
 		return nil
 	}
-	return found
+	return &options.Error{Problems: problems}
+}
+
+// Complete tells whether the inputs name a rack and the way to be let in. Those
+// that do not are of use to a check alone.
+func (t *Target) Complete() bool {
+	return t.Rack == LocalRack || t.RackURL != "" || t.Rack != "" && t.Password != ""
+}
+
+// lacks is what every verb but check needs and is missing.
+func (t *Target) lacks() []options.Problem {
+	var list []options.Problem
+	if t.App == "" {
+		list = append(list, options.Problem{Input: "app", Message: "is required"})
+	}
+	if t.Complete() {
+		return list
+	}
+	if t.Rack == "" {
+		list = append(list, options.Problem{Input: "rack", Message: "is required",
+			Accepted: []string{`the name of a rack, or "local", or rack-url in its place`}})
+	}
+	if t.Password == "" {
+		list = append(list, options.Problem{Input: "password", Message: "is required",
+			Accepted: []string{"a deploy key, or rack-url in its place"}})
+	}
+	return list
+}
+
+// wrong is what is wrong with the inputs that are there.
+func (t *Target) wrong() []options.Problem {
+	var list []options.Problem
+	if t.App != "" && !appName.MatchString(t.App) {
+		list = append(list, options.Problem{Input: "app", Value: t.App, Message: "is not the name of an app",
+			Accepted: []string{"lower-case letters, digits, - and _"}})
+	}
+	if t.Rack != LocalRack && t.RackURL != "" && t.Host != "" {
+		list = append(list, options.Problem{Input: "host", Value: t.Host, Message: "contradicts rack-url, which names a host itself",
+			Accepted: []string{"one of the two"}})
+	}
+	return list
 }
