@@ -25,6 +25,8 @@ func verbs() map[string][]options.Field {
 		"build":   options.Fields(new(workflow.BuildInputs)),
 		"deploy":  options.Fields(new(workflow.DeployInputs)),
 		"promote": options.Fields(new(workflow.PromoteInputs)),
+		"run":     options.Fields(new(workflow.RunInputs)),
+		"check":   options.Fields(new(workflow.CheckInputs)),
 	}
 }
 
@@ -52,7 +54,7 @@ func readAction(t *testing.T) actionFile {
 // TestActionInputsAreTheVerbs compares names and descriptions. Defaults stand in
 // the binary only: one in action.yml would hide what the environment says.
 func TestActionInputsAreTheVerbs(t *testing.T) {
-	want := map[string]described{"action": {Description: "what to do: build, deploy or promote (default: build)"}}
+	want := map[string]described{"action": {Description: "what to do: build, deploy, promote, run or check (default: build)"}}
 	for _, fields := range verbs() {
 		for _, f := range fields {
 			if other, ok := want[f.Name]; ok && other.Description != f.Usage {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -24,5 +25,15 @@ func main() {
 		<-signals
 		os.Exit(first.Status())
 	}()
-	os.Exit(app.Main(ctx, os.Args[1:], os.Environ(), app.Streams{Out: os.Stdout, Err: os.Stderr}))
+	os.Exit(app.Main(ctx, os.Args[1:], os.Environ(), app.Streams{In: piped(os.Stdin), Out: os.Stdout, Err: os.Stderr}))
+}
+
+// piped is a file that was opened for this process to read, a pipe or a file on
+// disk; else nil. A terminal, or what a CI system leaves in its place, is not read.
+func piped(f *os.File) io.Reader {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeNamedPipe == 0 && !info.Mode().IsRegular() {
+		return nil
+	}
+	return f
 }

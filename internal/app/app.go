@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -16,8 +18,12 @@ import (
 )
 
 // Streams are the process's. What a run says goes to Out, as CI systems read the
-// two at once and mix them; Err gets only what Out could not take.
-type Streams struct{ Out, Err io.Writer }
+// two at once and mix them; Err gets only what Out could not take, and what is said
+// beside a report for programs.
+type Streams struct {
+	In       io.Reader // what is piped into the process; nil if nothing is
+	Out, Err io.Writer
+}
 
 // Signal is the cause of a run's end by a signal.
 type Signal syscall.Signal
@@ -32,15 +38,32 @@ type process struct {
 	environ []string
 	run     ci.Run
 	console *ci.Console
-	local   bool // the rack is in this process
+	streams Streams
+	voice   *voice // that the console speaks with
+	local   bool   // the rack is in this process
 }
+
+// voice is the stream on which everything is said. It is settled before anything
+// is, and knows when something was said last.
+type voice struct {
+	io.Writer
+	last atomic.Int64 // in nanoseconds of Unix time
+}
+
+func (v *voice) Write(p []byte) (int, error) {
+	v.last.Store(time.Now().UnixNano())
+	return v.Writer.Write(p)
+}
+
+func (v *voice) lastWord() time.Time { return time.Unix(0, v.last.Load()) }
 
 // Main runs the binary with arguments and environment, in the form of
 // [os.Args] and [os.Environ], and returns the exit status.
 func Main(ctx context.Context, args, environ []string, s Streams) int {
 	logrus.SetOutput(io.Discard) // where the registry and BuildKit write their own logs
 	run := ci.Detect(environ)
-	p := &process{environ: environ, run: run, console: ci.Open(run, environ, s.Out)}
+	v := &voice{Writer: s.Out}
+	p := &process{environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
 	err := p.execute(ctx, args)
 	status := p.report(err)
 	if err := p.console.Close(); err != nil {
@@ -66,7 +89,7 @@ func (p *process) execute(ctx context.Context, args []string) error {
 
 // actionInput is the one input that is not a verb's own.
 type actionInput struct {
-	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote"`
+	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check"`
 }
 
 // action turns the input action into arguments. On GitHub it defaults to

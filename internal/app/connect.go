@@ -29,8 +29,10 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	if err != nil {
 		return err
 	}
-	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit}
-	j.Output("app", t.App)
+	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord}
+	if t.App != "" { // check can do without
+		j.Output("app", t.App)
+	}
 	if t.Rack != "" { // with rack-url alone nobody has named it
 		j.Output("rack", t.Rack)
 	}
@@ -50,6 +52,8 @@ func (p *process) connect(ctx context.Context, t workflow.Target) (c *rack.Clien
 	done = func() error { return nil }
 	var e rack.Endpoint
 	switch {
+	case !t.Complete(): // for check, which does without
+		return nil, done, nil
 	case t.Rack == workflow.LocalRack:
 		return p.connectLocal(ctx, t)
 	case t.RackURL != "":

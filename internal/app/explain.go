@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/manifest"
@@ -71,7 +70,9 @@ func (p *process) annotate(err error) {
 	var inputs *options.Error
 	var at *workflow.ManifestError
 	var failed *workflow.BuildFailedError
+	var found *workflow.CheckError
 	switch {
+	case errors.As(err, &found): // its report has said it
 	case errors.As(err, &inputs):
 		for _, problem := range inputs.Problems {
 			p.console.Annotate(ci.LevelError, "", 0, problem.String())
@@ -98,15 +99,24 @@ func explain(err error, local bool) (status int, hint string) {
 		busy    *disk.BusyError
 		late    *workflow.TimeoutError
 		left    *workflow.LeftError
+		found   *workflow.CheckError
+		access  *rack.AccessError
 	)
+	if status, hint, ok := ofCommand(err); ok {
+		return status, hint
+	}
 	goesOn := ""
-	switch begun := errors.As(err, &left) || errors.As(err, &notLive); {
+	switch begun := errors.As(err, &left) && !left.Ended || errors.As(err, &notLive) && notLive.Begun; {
 	case begun && local:
 		goesOn = "The local rack ends with this process: a build that ran is failed."
 	case begun:
 		goesOn = "What the rack has begun goes on there: see builds and releases of the app."
 	}
 	switch {
+	case errors.As(err, &found) && found.Source > 0:
+		return exitInputs, ""
+	case errors.As(err, &access) && accessStatus(access.Trouble) != exitOK:
+		return accessStatus(access.Trouble), ""
 	case errors.As(err, &signal):
 		return signal.Status(), goesOn
 	case errors.As(err, &inputs):
@@ -114,7 +124,7 @@ func explain(err error, local bool) (status int, hint string) {
 	case errors.As(err, &text):
 		return exitInputs, ""
 	case errors.As(err, &late), errors.As(err, &notLive) && notLive.Verdict == rack.TimedOut:
-		return exitTimeout, strings.TrimSpace("The input timeout is the limit for everything together. " + goesOn)
+		return exitTimeout, goesOn
 	case errors.As(err, &failed), errors.As(err, &notLive):
 		return exitFailed, ""
 	case errors.As(err, &busy):
@@ -129,4 +139,28 @@ func explain(err error, local bool) (status int, hint string) {
 		return exitUnavailable, "The rack was not reached or did not answer."
 	}
 	return exitFailed, ""
+}
+
+// ofCommand knows what comes of commands that were run, and of records that are
+// not there.
+func ofCommand(err error) (status int, hint string, ok bool) {
+	var (
+		hook    *workflow.HookError
+		ended   *workflow.ExitError
+		dropped *workflow.DroppedError
+		release *workflow.NoReleaseError
+		name    *workflow.NoVariableError
+		layout  *workflow.LayoutError
+	)
+	switch {
+	case errors.As(err, &hook) && errors.As(err, &ended):
+		return exitFailed, "", true
+	case errors.As(err, &ended):
+		return ended.Status, "", true
+	case errors.As(err, &dropped):
+		return exitInputs, "If they are to go, say so with the input allow-drop.", true
+	case errors.As(err, &release), errors.As(err, &name), errors.As(err, &layout):
+		return exitInputs, "", true
+	}
+	return 0, "", false
 }

@@ -2,14 +2,12 @@ package app
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/options"
 )
 
@@ -27,7 +25,7 @@ func (f *flag) Type() string   { return string(f.field.Kind) }
 // Set adds a further line to a list, quoted as such a list wants it.
 func (f *flag) Set(text string) error {
 	if f.field.Kind == options.KindList {
-		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
+		text = listLine(text)
 		if f.given {
 			text = f.text + "\n" + text
 		}
@@ -35,6 +33,9 @@ func (f *flag) Set(text string) error {
 	f.text, f.given = text, true
 	return nil
 }
+
+// listLine is a text as one line of a list, quoted as such a list wants it.
+func listLine(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }
 
 // addFlags makes a flag for each input.
 func addFlags(set *pflag.FlagSet, fields []options.Field) []*flag {
@@ -92,48 +93,6 @@ func refuseArguments(cmd *cobra.Command, args []string) error {
 		p.Input, p.Message = "command", "is not one of "+cmd.CommandPath()
 	}
 	return &options.Error{Problems: []options.Problem{p}}
-}
-
-// oneArgument is for commands that take an input as an argument.
-func oneArgument(cmd *cobra.Command, args []string) error {
-	if len(args) <= 1 {
-		return nil
-	}
-	return &options.Error{Problems: []options.Problem{{
-		Input: "arguments", Value: args[1], Message: "is one too many", Accepted: []string{cmd.UseLine()},
-	}}}
-}
-
-// argument is what usage texts call the positional form of an input.
-func argument(input string) string {
-	if input == "context" {
-		return "DIR"
-	}
-	return strings.ToUpper(input)
-}
-
-// values collects the inputs: a flag or an argument counts before the
-// environment, and empty is unset.
-func (p *process) values(fields []options.Field, flags []*flag, positional string, args []string) (map[string]string, error) {
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.Name)
-	}
-	values := ci.Inputs(p.environ, names)
-	for _, f := range flags {
-		if !f.given || f.text == "" {
-			continue
-		}
-		if len(args) == 1 && f.field.Name == positional && f.text != args[0] {
-			return nil, &options.Error{Problems: []options.Problem{{Input: positional, Value: f.text,
-				Message: fmt.Sprintf("contradicts the argument %q", args[0]), Accepted: []string{"one of the two"}}}}
-		}
-		values[f.field.Name] = f.text
-	}
-	if len(args) == 1 && args[0] != "" {
-		values[positional] = args[0]
-	}
-	return values, nil
 }
 
 // maskSecrets hides secrets before anything else is said: they may stand in any

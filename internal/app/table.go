@@ -9,14 +9,49 @@ import (
 	"unicode"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/workflow"
 )
+
+// printTable prints a line for each of the records, under a head of columns that
+// tabs part.
+func printTable[T any](w io.Writer, head string, records []T, columns func(T) []string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, head)
+	for _, r := range records {
+		fmt.Fprintln(t, strings.Join(columns(r), "\t"))
+	}
+	return t.Flush()
+}
 
 // printBuilds prints builds as the official client does.
 func printBuilds(w io.Writer, builds []rack.Build) error {
+	return printTable(w, "ID\tSTATUS\tRELEASE\tSTARTED\tELAPSED\tDESCRIPTION", builds, func(b rack.Build) []string {
+		return []string{b.ID, b.Status, b.Release, ago(time.Since(b.Started)), elapsed(b), oneLine(b.Description)}
+	})
+}
+
+// printReleases prints releases as the official client does.
+func printReleases(w io.Writer, releases []workflow.ReleaseShown) error {
+	return printTable(w, "ID\tSTATUS\tBUILD\tCREATED\tDESCRIPTION", releases, func(r workflow.ReleaseShown) []string {
+		return []string{r.ID, activeness(r), r.Build, ago(time.Since(r.Created)), oneLine(r.Description)}
+	})
+}
+
+func activeness(r workflow.ReleaseShown) string {
+	if r.Active {
+		return "active"
+	}
+	return ""
+}
+
+// printRelease prints one release, a line a field.
+func printRelease(w io.Writer, r workflow.ReleaseShown) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATUS\tRELEASE\tSTARTED\tELAPSED\tDESCRIPTION")
-	for _, b := range builds {
-		fmt.Fprintln(t, strings.Join([]string{b.ID, b.Status, b.Release, ago(time.Since(b.Started)), elapsed(b), oneLine(b.Description)}, "\t"))
+	for _, f := range [][2]string{
+		{"Id", r.ID}, {"Status", activeness(r)}, {"Build", r.Build}, {"Created", r.Created.Format(time.RFC3339)},
+		{"Description", oneLine(r.Description)}, {"Variables", strings.Join(r.Variables, " ")},
+	} {
+		fmt.Fprintln(t, f[0]+"\t"+f[1])
 	}
 	return t.Flush()
 }

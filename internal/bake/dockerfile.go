@@ -10,20 +10,27 @@ import (
 // without regard to continuations and heredocs; only the first name counts.
 var argLine = regexp.MustCompile(`(?i)^\s*ARG\s+([^=\s]+)`)
 
+// ArgNames are the names in the ARG lines of a Dockerfile, in the order of the
+// lines, each once.
+func ArgNames(dockerfile string) []string {
+	var names []string
+	for _, line := range strings.Split(dockerfile, "\n") {
+		m := argLine.FindStringSubmatch(line)
+		if m != nil && !slices.Contains(names, m[1]) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
 // BuildArgs gives NAME=VALUE for each ARG line of a Dockerfile whose name is in
 // env, in the order of the lines, each once. Presence decides: an empty value is
 // handed over, a name that is not in env keeps the Dockerfile's default.
 func BuildArgs(dockerfile string, env map[string]string) []string {
 	var args []string
-	seen := map[string]bool{}
-	for _, line := range strings.Split(dockerfile, "\n") {
-		m := argLine.FindStringSubmatch(line)
-		if m == nil || seen[m[1]] {
-			continue
-		}
-		if value, ok := env[m[1]]; ok {
-			seen[m[1]] = true
-			args = append(args, m[1]+"="+value)
+	for _, name := range ArgNames(dockerfile) {
+		if value, ok := env[name]; ok {
+			args = append(args, name+"="+value)
 		}
 	}
 	return args
@@ -36,9 +43,9 @@ const development = "development"
 // and then fails because there is no such stage; the name has to end here.
 var stageLine = regexp.MustCompile(`(?i)^\s*FROM\s+.*\sAS\s+` + development + `(?:\s|$)`)
 
-// developmentStage is the target of a development build, "" if the Dockerfile
+// DevelopmentStage is the target of a development build, "" if the Dockerfile
 // does not have the stage and is built whole.
-func developmentStage(dockerfile string) string {
+func DevelopmentStage(dockerfile string) string {
 	if slices.ContainsFunc(strings.Split(dockerfile, "\n"), stageLine.MatchString) {
 		return development
 	}

@@ -65,36 +65,43 @@ func unitHash(id string, b manifest.Build, image string) string {
 // spec prepares the build of a unit: its paths are checked to stay within the
 // source, and its Dockerfile is read for the rules about ARG and FROM lines.
 func (o Order) spec(u *unit) (image.Spec, error) {
-	dockerfile := path.Join(u.build.Path, u.build.Manifest)
-	for _, p := range []string{u.build.Path, dockerfile} {
-		if !filepath.IsLocal(filepath.FromSlash(p)) {
-			return image.Spec{}, fmt.Errorf("build path %s leads out of the source", p)
-		}
-	}
-	root, err := os.OpenRoot(o.Source)
-	if err != nil {
-		return image.Spec{}, err
-	}
-	defer root.Close()
-	if info, err := root.Stat(u.build.Path); err != nil || !info.IsDir() {
-		return image.Spec{}, fmt.Errorf("build path %s is not a directory of the source", u.build.Path)
-	}
-	text, err := root.ReadFile(dockerfile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return image.Spec{}, fmt.Errorf("there is no %s in the source", dockerfile)
-	}
+	text, err := Dockerfile(o.Source, u.build)
 	if err != nil {
 		return image.Spec{}, err
 	}
 	s := image.Spec{
 		Context:    filepath.Join(o.Source, filepath.FromSlash(u.build.Path)),
-		Dockerfile: filepath.Join(o.Source, filepath.FromSlash(dockerfile)),
-		Args:       BuildArgs(string(text), o.Env),
+		Dockerfile: filepath.Join(o.Source, filepath.FromSlash(u.build.Dockerfile())),
+		Args:       BuildArgs(text, o.Env),
 		NoCache:    o.NoCache,
 		Layout:     u.layout,
 	}
 	if o.Development {
-		s.Target = developmentStage(string(text))
+		s.Target = DevelopmentStage(text)
 	}
 	return s, nil
+}
+
+// Dockerfile reads the Dockerfile of a build in a source tree. Its errors are in
+// the words that stand in the log of a build that fails by them.
+func Dockerfile(source string, b manifest.Build) (string, error) {
+	file := b.Dockerfile()
+	for _, p := range []string{b.Path, file} {
+		if !filepath.IsLocal(filepath.FromSlash(p)) {
+			return "", fmt.Errorf("build path %s leads out of the source", p)
+		}
+	}
+	root, err := os.OpenRoot(source)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if info, err := root.Stat(b.Path); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("build path %s is not a directory of the source", b.Path)
+	}
+	text, err := root.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("there is no %s in the source", file)
+	}
+	return string(text), err
 }

@@ -154,6 +154,10 @@ func (c *Console) say(command string) {
 	_ = c.stream.command(command)
 }
 
+// Conceal returns text with stars in place of secrets, for those who print it
+// elsewhere.
+func (c *Console) Conceal(text string) string { return c.secrets.Mask(text) }
+
 // Group is described in [Log].
 func (c *Console) Group(title string) (end func()) {
 	open, closing := c.system.group(c.secrets.Mask(title))

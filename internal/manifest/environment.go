@@ -62,6 +62,18 @@ func (m *Manifest) combineEnvironment(d *decoder) error {
 // entry is judged alone: a default in another entry of the name does not help,
 // and a name that two entries require is named twice.
 func (s *Service) checkRequired(env map[string]string) error {
+	missing := s.missing(env)
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	e := faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	e.missing = true
+	return e
+}
+
+// missing returns the names of those entries.
+func (s *Service) missing(env map[string]string) []string {
 	var missing []string
 	for _, entry := range s.Environment {
 		if strings.Contains(entry, "=") || entry == everything {
@@ -71,9 +83,5 @@ func (s *Service) checkRequired(env map[string]string) error {
 			missing = append(missing, entry)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	slices.Sort(missing)
-	return faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	return missing
 }

@@ -22,7 +22,28 @@ type Error struct {
 	Message      string // as a Rack prints it; the words of the YAML parser for a syntax error
 	Unsure       bool   // set by [Inspect] alone: a Rack may accept the file nevertheless
 
-	ours bool // the rule is this package's; other Racks do not have it
+	ours    bool     // the rule is this package's; other Racks do not have it
+	missing bool     // the app's environment lacks what a service requires
+	parts   []*Error // that it reports together; nil for one that stands alone
+}
+
+// Missing tells whether the fault is not the file's: the app's environment lacks
+// variables that a service requires.
+func (e *Error) Missing() bool { return e.missing }
+
+// Parts returns the faults that an error reports together, each with its own
+// place: itself if it is one fault.
+func (e *Error) Parts() []*Error {
+	if len(e.parts) == 0 {
+		return []*Error{e}
+	}
+	var all []*Error
+	for _, part := range e.parts {
+		part := *part
+		part.Unsure = e.Unsure
+		all = append(all, &part)
+	}
+	return all
 }
 
 // Error returns the bare message, which is what a Rack writes to a build's log.
@@ -67,6 +88,7 @@ func (d *decoder) mismatch(n *yaml.Node, into string) {
 // line numbers are those of the file.
 func (d *decoder) mismatched() *Error {
 	all := *d.mismatches[0]
+	all.parts = d.mismatches
 	var text strings.Builder
 	text.WriteString("yaml: unmarshal errors:")
 	for i, e := range d.mismatches {

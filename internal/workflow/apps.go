@@ -9,7 +9,7 @@ import (
 // ConnectionInputs are the inputs of verbs about a whole rack.
 type ConnectionInputs struct {
 	Connection
-	JSON bool `env:"json" envDefault:"false" usage:"print JSON"`
+	Printed
 }
 
 // Apps lists the apps of the rack.
@@ -20,12 +20,14 @@ func Apps(ctx context.Context, j Job, _ ConnectionInputs) ([]rack.App, error) {
 // RacksInputs are the inputs of racks.
 type RacksInputs struct {
 	Connection
-	JSON bool `env:"json" envDefault:"false" usage:"print JSON"`
+	Printed
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 // A console lists its racks without one being named.
-func (in *RacksInputs) Check(func(string) (string, bool)) error { return in.check(false) }
+func (in *RacksInputs) Check(func(string) (string, bool)) error {
+	return wrongInputs(append(in.lacks(false), in.wrong()...))
+}
 
 // Racks lists the racks that a console knows and the key may see.
 func Racks(ctx context.Context, j Job, _ RacksInputs) ([]rack.RackItem, error) {

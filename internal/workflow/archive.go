@@ -22,6 +22,9 @@ type ExportInputs struct {
 	Limits
 }
 
+// Data tells whether standard output is for the archive.
+func (in ExportInputs) Data() bool { return in.File == standard }
+
 // ExportBuild writes the archive of a build to a file, or to out. The file
 // appears when the archive is whole and sound, and not before.
 func ExportBuild(ctx context.Context, j Job, in ExportInputs, out io.Writer) error {

@@ -23,7 +23,7 @@ type BuildInput struct {
 // BuildInfoInputs are the inputs of builds info.
 type BuildInfoInputs struct {
 	BuildInput
-	JSON bool `env:"json" envDefault:"false" usage:"print JSON"`
+	Printed
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.

@@ -22,7 +22,7 @@ type CopyInputs struct {
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *CopyInputs) Check(lookup func(string) (string, bool)) error {
-	found := []error{in.BuildInput.Check(lookup), checkApp("to-app", in.ToApp)}
+	found := []error{in.BuildInput.Check(lookup), wrongInputs(wrongApp("to-app", in.ToApp))}
 	if in.ToApp == "" && in.ToRack == "" && in.ToRackURL == "" {
 		found = append(found, refuse("to-app", "", "is required", "the app to copy to, or another rack with to-rack or to-rack-url"))
 	}

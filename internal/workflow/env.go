@@ -1,7 +1,6 @@
 package workflow
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,26 +23,41 @@ type EnvInputs struct {
 	EnvFile    options.Path  `env:"env-file" usage:"file of NAME=VALUE lines, variables of the app's environment"`
 	ReplaceEnv bool          `env:"replace-env" envDefault:"false" usage:"make the given variables all there are, instead of changing those that are named"`
 	AllowDrop  bool          `env:"allow-drop" envDefault:"false" usage:"let replace-env leave out variables that the app has"`
-
-	variables map[string]string
 }
 
 // given tells whether there are variables to be set.
-func (in EnvInputs) given() bool { return len(in.variables) > 0 }
+func (in EnvInputs) given() bool { return len(in.Env) > 0 }
 
-// check reads the variables, and finds everything that is wrong with them.
-func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
-	in.variables = map[string]string{}
-	resolved, missing := in.Env.Resolve("env", lookup)
-	fromFile := in.readFile()
-	if missing == nil {
-		for _, pair := range resolved { // what is said on the spot wins over the file
-			in.variables[pair.Key] = pair.Value
-		}
+// variables are what is given, once it was checked. Of two with one name the
+// later counts.
+func (in EnvInputs) variables() map[string]string {
+	env := map[string]string{}
+	for _, pair := range in.Env {
+		env[pair.Key] = pair.Value
 	}
-	found := []error{missing, fromFile}
+	return env
+}
+
+// check puts the variables of the file and those that are given together, and
+// finds everything that is wrong with them. What is given on the spot comes later.
+func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
+	given, missing := in.Env.Resolve("env", lookup)
+	fromFile, wrong := readEnvFile(string(in.EnvFile))
+	found := []error{missing, wrong}
+	if in.ReplaceEnv && in.Env == nil && in.EnvFile == "" {
+		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with env or env-file"))
+	}
+	if missing == nil {
+		in.Env = append(fromFile, given...)
+	}
+	return options.Join(append(found, checkVariables(in.variables()))...)
+}
+
+// checkVariables refuses what a rack cannot keep. Values are not shown.
+func checkVariables(env map[string]string) error {
+	var found []error
 	size := 0
-	for name, value := range in.variables {
+	for name, value := range env {
 		size += len(name) + len(value) + 2
 		switch {
 		case strings.ContainsAny(value, "\r\n"):
@@ -55,37 +69,35 @@ func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
 	if size > maxEnv {
 		found = append(found, refuse("env", "", "is too long for a Rack", "8 MB together"))
 	}
-	if in.ReplaceEnv && in.Env == nil && in.EnvFile == "" {
-		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with env or env-file"))
-	}
 	return options.Join(found...)
 }
 
-// readFile reads NAME=VALUE lines. A value is all that follows the first =, as
-// the Rack keeps it; blank lines and those that begin with # are passed over.
-func (in *EnvInputs) readFile() error {
-	if in.EnvFile == "" {
-		return nil
+// readEnvFile reads NAME=VALUE lines, none without a path. A value is all that
+// follows the first =, as a rack keeps it; blank lines and those that begin with #
+// are passed over.
+func readEnvFile(path string) (options.Pairs, error) {
+	if path == "" {
+		return nil, nil
 	}
-	text, err := os.ReadFile(string(in.EnvFile))
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return refuse("env-file", string(in.EnvFile), reason(err), "a file of NAME=VALUE lines")
+		return nil, refuse("env-file", path, reason(err), "a file of NAME=VALUE lines")
 	}
+	var pairs options.Pairs
 	var found []error
-	for i, line := range bytes.Split(bytes.TrimPrefix(text, []byte("\uFEFF")), []byte("\n")) {
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		if trimmed := bytes.TrimSpace(line); len(trimmed) == 0 || trimmed[0] == '#' {
+	for i, line := range strings.Split(strings.TrimPrefix(string(text), "\uFEFF"), "\n") {
+		if trimmed := strings.TrimSpace(line); trimmed == "" || trimmed[0] == '#' {
 			continue
 		}
-		name, value, ok := strings.Cut(string(line), "=")
-		name = strings.TrimSpace(name)
-		if !ok || name == "" { // the line itself may be a secret
-			found = append(found, refuse("env-file", fmt.Sprintf("%s:%d", in.EnvFile, i+1), "is not NAME=VALUE", "NAME=VALUE lines, blank lines, and comments that begin with #"))
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "=")
+		if name = strings.TrimSpace(name); !ok || name == "" { // the line itself may be a secret
+			found = append(found, refuse("env-file", fmt.Sprintf("%s:%d", path, i+1), "is not NAME=VALUE",
+				"NAME=VALUE lines, blank lines, and comments that begin with #"))
 			continue
 		}
-		in.variables[name] = value
+		pairs = append(pairs, options.Pair{Key: name, Value: value})
 	}
-	return options.Join(found...)
+	return pairs, options.Join(found...)
 }
 
 // DroppedError says that an environment would lose variables.
@@ -109,7 +121,7 @@ func (j Job) newest(ctx context.Context, app string) (rack.Release, error) {
 // setEnv makes a release with the variables, if that changes anything, and
 // returns the newest release.
 func (j Job) setEnv(ctx context.Context, app string, in EnvInputs) (rack.Release, error) {
-	next := in.variables
+	next := in.variables()
 	newest, err := j.newest(ctx, app)
 	unseen := errors.Is(err, rack.ErrForbidden) || errors.Is(err, rack.ErrUnauthorized)
 	if err != nil && !(unseen && in.ReplaceEnv && in.AllowDrop) { // a deploy key may replace what it may not read
@@ -119,7 +131,7 @@ func (j Job) setEnv(ctx context.Context, app string, in EnvInputs) (rack.Release
 		have := newest.Variables()
 		if !in.ReplaceEnv {
 			next = maps.Clone(have)
-			maps.Copy(next, in.variables)
+			maps.Copy(next, in.variables())
 		}
 		change := rack.CompareEnv(have, next)
 		if len(change.Removed) > 0 && !in.AllowDrop {

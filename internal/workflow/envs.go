@@ -22,6 +22,9 @@ type EnvGetInputs struct {
 	Name string `env:"name" usage:"name of the variable (default: all)"`
 }
 
+// Data tells that standard output is for the values alone.
+func (EnvGetInputs) Data() bool { return true }
+
 // NoVariableError says that an app has no such variable.
 type NoVariableError struct{ App, Name string }
 

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/options"
 )
@@ -87,30 +88,32 @@ func reason(err error) string {
 	return "cannot be read: " + err.Error()
 }
 
-// inspect looks at the manifest before anything is sent and returns the files
-// that must not be left out of the upload. Only a rack knows the values of
-// ${NAME}, so what may be a matter of those is told and left to it.
+// inspect looks at the source before anything is sent and returns the files that
+// must not be left out of the upload. What is wrong without doubt is the error.
 func (j Job) inspect(s Source) (keep []string, err error) {
 	text, err := os.ReadFile(s.file())
 	if err != nil {
 		return nil, err
 	}
-	keep = []string{s.within(), ignoreFile}
-	m, err := manifest.Inspect(text)
-	var e *manifest.Error
-	if errors.As(err, &e) {
-		at := &ManifestError{File: s.file(), Fault: e}
-		if !e.Unsure {
-			return nil, at
+	_, found := s.faults(text, nil)
+	var wrong []error
+	for _, f := range found {
+		if f.Level == ci.LevelError {
+			wrong = append(wrong, f.fault())
+			continue
 		}
-		j.Log.Warn(at.Error())
-		return keep, nil
+		j.Log.Warn(f.fault().Error())
 	}
+	return s.keep(text), errors.Join(wrong...)
+}
+
+// keep are the files that a rack needs, or that have to go with them, whatever
+// the ignore file says.
+func (s Source) keep(text []byte) []string {
+	keep := []string{s.within(), ignoreFile}
+	m, err := manifest.Inspect(text)
 	if err != nil {
-		return nil, err
+		return keep
 	}
-	if len(m.Services) == 0 {
-		j.Log.Warn(s.file() + " declares no services: nothing will be built")
-	}
-	return append(keep, m.Dockerfiles()...), nil
+	return append(keep, m.Dockerfiles()...)
 }

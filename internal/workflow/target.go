@@ -24,8 +24,14 @@ type Connection struct {
 // Target is which app on which rack.
 type Target struct {
 	Connection
-	App string `env:"app,notEmpty" usage:"name of the app"`
+	App string `env:"app" usage:"name of the app"`
 }
+
+// Where says where something is done.
+func (t Target) Where() Target { return t }
+
+// Where says where something is done that is about no app.
+func (c Connection) Where() Target { return Target{Connection: c} }
 
 // appName is what racks take as the name of an app. A name goes into the paths
 // of requests, where a slash would make it mean something else.
@@ -49,50 +55,75 @@ func checkID(input, id string) error {
 // Check finds what the inputs lack together. A rack is either local, or asked
 // directly, or behind a console.
 func (c *Connection) Check(func(string) (string, bool)) error {
-	return c.check(true)
+	return wrongInputs(append(c.lacks(true), c.wrong()...))
 }
 
-// check is Check; named says that a console must be told which rack is meant.
-func (c *Connection) check(named bool) error {
-	found := &options.Error{}
-	switch {
-	case c.Rack == LocalRack:
-	case c.RackURL != "":
-		if c.Host != "" {
-			found.Problems = append(found.Problems, options.Problem{Input: "host", Value: c.Host,
-				Message: "contradicts rack-url, which names a host itself", Accepted: []string{"one of the two"}})
-		}
-	default:
-		if c.Rack == "" && named {
-			found.Problems = append(found.Problems, options.Problem{Input: "rack", Message: "is required",
-				Accepted: []string{`the name of a rack, or "local", or rack-url in its place`}})
-		}
-		if c.Password == "" {
-			found.Problems = append(found.Problems, options.Problem{Input: "password", Message: "is required",
-				Accepted: []string{"a deploy key, or rack-url in its place"}})
-		}
-	}
-	if len(found.Problems) == 0 {
+// Complete tells whether the inputs name a rack and the way to be let in. Those
+// that do not are of use to a check alone.
+func (c *Connection) Complete() bool { return len(c.lacks(true)) == 0 }
+
+// lacks is what is missing; named says that a console must be told which rack is
+// meant.
+func (c *Connection) lacks(named bool) []options.Problem {
+	var list []options.Problem
+	if c.Rack == LocalRack || c.RackURL != "" {
 		return nil
 	}
-	return found
+	if c.Rack == "" && named {
+		list = append(list, options.Problem{Input: "rack", Message: "is required",
+			Accepted: []string{`the name of a rack, or "local", or rack-url in its place`}})
+	}
+	if c.Password == "" {
+		list = append(list, options.Problem{Input: "password", Message: "is required",
+			Accepted: []string{"a deploy key, or rack-url in its place"}})
+	}
+	return list
+}
+
+// wrong is what is wrong with the inputs that are there.
+func (c *Connection) wrong() []options.Problem {
+	if c.Rack != LocalRack && c.RackURL != "" && c.Host != "" {
+		return []options.Problem{{Input: "host", Value: c.Host, Message: "contradicts rack-url, which names a host itself", Accepted: []string{"one of the two"}}}
+	}
+	return nil
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
-func (t *Target) Check(lookup func(string) (string, bool)) error {
-	return options.Join(checkApp("app", t.App), t.Connection.Check(lookup))
+func (t *Target) Check(func(string) (string, bool)) error {
+	return wrongInputs(append(t.lacks(), t.wrong()...))
 }
 
-// checkApp refuses what cannot be the name of an app. An empty one has been
-// found missing already.
-func checkApp(input, app string) error {
+// lacks is what every verb about an app but check needs and is missing.
+func (t *Target) lacks() []options.Problem {
+	list := t.Connection.lacks(true)
+	if t.App == "" {
+		list = append([]options.Problem{{Input: "app", Message: "is required"}}, list...)
+	}
+	return list
+}
+
+// wrong is what is wrong with the inputs that are there.
+func (t *Target) wrong() []options.Problem {
+	return append(wrongApp("app", t.App), t.Connection.wrong()...)
+}
+
+// wrongApp refuses what cannot be the name of an app.
+func wrongApp(input, app string) []options.Problem {
 	if app == "" || appName.MatchString(app) {
 		return nil
 	}
-	return refuse(input, app, "is not the name of an app", "lower-case letters, digits, - and _")
+	return []options.Problem{{Input: input, Value: app, Message: "is not the name of an app", Accepted: []string{"lower-case letters, digits, - and _"}}}
+}
+
+// wrongInputs is the error for problems, nil for none.
+func wrongInputs(problems []options.Problem) error {
+	if len(problems) == 0 {
+		return nil
+	}
+	return &options.Error{Problems: problems}
 }
 
 // refuse is the fault of one input.
 func refuse(input, value, message string, accepted ...string) error {
-	return &options.Error{Problems: []options.Problem{{Input: input, Value: value, Message: message, Accepted: accepted}}}
+	return wrongInputs([]options.Problem{{Input: input, Value: value, Message: message, Accepted: accepted}})
 }
