@@ -55,5 +55,5 @@ func words(end []byte) string {
 	if len(line)-from < minWords {
 		return ""
 	}
-	return line[from:]
+	return strings.TrimSpace(line[from:])
 }

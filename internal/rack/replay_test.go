@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -82,8 +83,13 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for name, value := range e.ResponseHeaders {
 			w.Header().Set(name, value)
 		}
+		text := e.Body
+		if e.Method == http.MethodGet && strings.HasSuffix(e.Path, ".tgz") {
+			text = string(exported(p.t, *e))
+			w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+		}
 		w.WriteHeader(e.Status)
-		io.WriteString(w, e.Body)
+		io.WriteString(w, text)
 		return
 	}
 	s := upgrade(p.t, w, r)

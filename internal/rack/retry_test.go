@@ -61,8 +61,8 @@ var (
 
 // counter is a rack that counts what reached it.
 type counter struct {
-	gets, uploads, builds, promotes, apps atomic.Int64
-	bodies                                safeBuffer
+	gets, uploads, builds, imports, promotes, apps atomic.Int64
+	bodies                                         safeBuffer
 }
 
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -80,6 +80,9 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, 200, rack.Object{URL: "object://web/k"})
 	case strings.HasSuffix(r.URL.Path, "/builds"):
 		c.builds.Add(1)
+		answer(w, 200, rack.Build{ID: "B"})
+	case strings.HasSuffix(r.URL.Path, "/builds/import"):
+		c.imports.Add(1)
 		answer(w, 200, rack.Build{ID: "B"})
 	case strings.HasSuffix(r.URL.Path, "/promote"):
 		c.promotes.Add(1)
@@ -109,6 +112,10 @@ var verbs = []struct {
 	}, func(c *counter) int64 { return c.builds.Load() }},
 	{"promote", false, func(ctx context.Context, c *rack.Client) error { return c.Promote(ctx, "web", "R", false) },
 		func(c *counter) int64 { return c.promotes.Load() }},
+	{"import build", false, func(ctx context.Context, c *rack.Client) error {
+		_, err := c.ImportBuild(ctx, "web", func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("whole")), nil })
+		return err
+	}, func(c *counter) int64 { return c.imports.Load() }},
 	{"create app", false, func(ctx context.Context, c *rack.Client) error { _, err := c.CreateApp(ctx, "web"); return err },
 		func(c *counter) int64 { return c.apps.Load() }},
 }

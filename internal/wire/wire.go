@@ -38,7 +38,7 @@ type Exchange struct {
 	Query           string              // without the question mark, which is always sent
 	Headers         map[string]string   // of the request
 	Form            map[string][]string // its body, if that was a form
-	Tar             []Entry             // its body, if that was a tar.gz
+	Tar             []Entry             // its body, if that was a tar.gz; the answer's, if that was one
 	BodyBytes       int                 // length of its body
 	Status          int
 	ResponseHeaders map[string]string
@@ -55,7 +55,7 @@ const (
 	Console = "console emulation"
 )
 
-// Entry is a file in an uploaded archive.
+// Entry is a file in an archive.
 type Entry struct {
 	Name string
 	Type string // flag of the tar format: "0" file, "1" hard link, "2" symbolic link, "5" directory
