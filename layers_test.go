@@ -18,13 +18,13 @@ const module = "github.com/convox-ci/convox-ci/"
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
 	"cmd/convox-ci": {"internal/app"},
-	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/image", "internal/image/*", "internal/manifest",
-		"internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/workflow"},
-	"internal/rackd/disk":              {"internal/rackd", "internal/rack"},
-	"internal/rackd/storetest":         {"internal/rackd", "internal/rack"},
+	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/container", "internal/image", "internal/image/*",
+		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/workflow"},
+	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
+	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/ci", "internal/options",
 		"internal/commit"},
-	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image"},
+	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
 	"internal/bake":                    {"internal/manifest", "internal/image"},
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/manifest":                nil,
 	"internal/rack":                    nil,
 	"internal/image":                   nil,
+	"internal/container":               nil,
 	"internal/registry":                nil,
 
 	"internal/wire":       nil, // recordings for tests

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/container"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
@@ -65,11 +66,17 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	}
 	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
+	run := filepath.Join(o.data, "run")
+	if err := container.Sweep(run); err != nil {
+		p.notice("Processes of a rack that was killed: " + err.Error())
+	}
 	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
-		Baker:  &bake.Baker{Builder: engine, Registry: images}, Images: images,
+		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
+		Baker:      &bake.Baker{Builder: engine, Registry: images},
+		Images:     images,
+		Containers: container.New(run, images.Image),
 	})
 	if err != nil {
 		return r, err

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,6 +57,30 @@ func (m *Manifest) combineEnvironment(d *decoder) error {
 		s.Environment = slices.Concat(m.Environment, s.Environment)
 	}
 	return nil
+}
+
+// Resolve returns the variables that a Rack gives to the service when env is the
+// environment of the app: of each name that is declared its value in env, and
+// where that has none, the last default. What is required and missing is left
+// out; [Load] refuses it.
+func (s *Service) Resolve(env map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, entry := range s.Environment {
+		if name, value, ok := strings.Cut(entry, "="); ok {
+			all[name] = value
+		}
+	}
+	for _, entry := range s.Environment {
+		if entry == everything {
+			maps.Copy(all, env)
+			continue
+		}
+		name, _, _ := strings.Cut(entry, "=")
+		if value, ok := env[name]; ok {
+			all[name] = value
+		}
+	}
+	return all
 }
 
 // checkRequired finds the entries without a default whose name env lacks. Each

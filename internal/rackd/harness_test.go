@@ -90,6 +90,19 @@ func start(t *testing.T, change ...func(*rackd.Config)) *machine {
 // resume makes a rack over the data in dir.
 func resume(t *testing.T, dir string, change ...func(*rackd.Config)) *machine {
 	t.Helper()
+	m := unserved(t, dir, change...)
+	h := httptest.NewServer(m.server.Handler())
+	m.url, m.host = h.URL, strings.TrimPrefix(h.URL, "http://")
+	t.Cleanup(func() {
+		m.server.Close() // first, for the server waits for its streams
+		h.Close()
+	})
+	return m
+}
+
+// unserved is a rack that only [machine.direct] asks.
+func unserved(t *testing.T, dir string, change ...func(*rackd.Config)) *machine {
+	t.Helper()
 	store, err := disk.Open(filepath.Join(dir, "data"), "the test")
 	if err != nil {
 		t.Fatal(err)
@@ -107,11 +120,8 @@ func resume(t *testing.T, dir string, change ...func(*rackd.Config)) *machine {
 	if m.server, err = rackd.New(t.Context(), c); err != nil {
 		t.Fatal(errors.Join(err, store.Close()))
 	}
-	h := httptest.NewServer(m.server.Handler())
-	m.url, m.host = h.URL, strings.TrimPrefix(h.URL, "http://")
 	t.Cleanup(func() {
 		m.server.Close()
-		h.Close()
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
@@ -174,6 +184,16 @@ func (m *machine) do(method, target string, header http.Header, body io.Reader) 
 	text, err := io.ReadAll(resp.Body)
 	m.must(err)
 	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+// direct sends a request without a network.
+func (m *machine) direct(method, target string, header http.Header) answer {
+	m.Helper()
+	r := httptest.NewRequestWithContext(m.Context(), method, target, nil)
+	maps.Copy(r.Header, header)
+	w := httptest.NewRecorder()
+	m.server.Handler().ServeHTTP(w, r)
+	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
 func (m *machine) get(target string) answer {

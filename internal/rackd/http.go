@@ -61,6 +61,9 @@ func (s *Server) routes() []route {
 		{"GET", "/apps/{app}/releases/{id}", s.getRelease},
 		{"POST", "/apps/{app}/releases/{id}/promote", s.promoteRelease},
 		{"GET", "/apps/{app}/processes", s.listProcesses},
+		{"GET", "/apps/{app}/processes/{id}", s.getProcess},
+		{"DELETE", "/apps/{app}/processes/{id}", s.stopProcess},
+		{"POST", "/apps/{app}/services/{service}/processes", s.startProcess},
 	}
 }
 

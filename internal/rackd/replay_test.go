@@ -64,7 +64,25 @@ var differs = map[string]string{
 	"POST /apps: .status":               "running at once: there is nothing to wait for",
 	"GET /apps/X/builds/X: .entrypoint": "not recorded",
 	"GET /apps/X/builds/X: .reason":     "recorded, where a v2 rack leaves it empty",
-	"GET /apps/X/processes: []":         "nothing runs",
+
+	"GET /apps/X/processes: [].command":                   "what sleeps stands for what a real rack runs for a service",
+	"GET /apps/X/processes: [].host":                      "",
+	"GET /apps/X/processes: [].image":                     "",
+	"GET /apps/X/processes: [].instance":                  "",
+	"GET /apps/X/processes: [].ports":                     "nothing is published",
+	"GET /apps/X/processes: [].task_definition":           "",
+	"GET /apps/X/processes/X: .command":                   "as in the list",
+	"GET /apps/X/processes/X: .host":                      "",
+	"GET /apps/X/processes/X: .image":                     "",
+	"GET /apps/X/processes/X: .instance":                  "",
+	"GET /apps/X/processes/X: .ports":                     "",
+	"GET /apps/X/processes/X: .status":                    "running as soon as the start is answered",
+	"GET /apps/X/processes/X: .task_definition":           "",
+	"POST /apps/X/services/X/processes: .host":            "",
+	"POST /apps/X/services/X/processes: .image":           "",
+	"POST /apps/X/services/X/processes: .instance":        "",
+	"POST /apps/X/services/X/processes: .ports":           "",
+	"POST /apps/X/services/X/processes: .task_definition": "",
 }
 
 // session is one replay.
@@ -75,21 +93,32 @@ type session struct {
 	logs map[string]string // by path
 }
 
-var recordedID = regexp.MustCompile(`\b[BR][A-Z]{10}\b`)
+// recordedID finds the ids of builds, releases and processes; those of the last
+// are 12 digits on a v2 rack and the names of pods on v3.
+var recordedID = regexp.MustCompile(`\b(?:[BR][A-Z]{10}|[0-9a-f]{12}|[a-z]+-[0-9a-f]{10}-[a-z]{5}|web-[0-9a-z]{5})\b`)
 
 func replay(t *testing.T, r wire.Recording) {
-	m := resume(t, t.TempDir(), password(recordedPassword(t, r)), func(c *rackd.Config) { c.Name = "fake" })
+	change := []func(*rackd.Config){password(recordedPassword(t, r)), func(c *rackd.Config) { c.Name = "fake" }}
+	if runs(r) {
+		change = append(change, running(t))
+	}
+	m := resume(t, t.TempDir(), change...)
 	s := &session{machine: m, Recording: r, ids: map[string]string{}, logs: map[string]string{}}
 	if strings.Contains(r.Name, "failed") {
 		m.engine.work = func(context.Context, image.Spec, io.Writer) error { return errors.New("exit status 1") }
 	}
 	s.seed()
+	if runs(r) {
+		s.seedProcesses()
+	}
 	for i, e := range r.Exchanges {
 		what := fmt.Sprintf("exchange %d, %s %s", i, e.Method, e.Path)
 		goOn := true
 		switch {
 		case e.AnsweredBy == wire.Console:
 			s.want(what, s.send(e), 404, "") // as a rack answers it to a client without a console
+		case e.Status == http.StatusSwitchingProtocols && strings.HasSuffix(e.Path, "/exec"):
+			s.command(what, e)
 		case e.Status == http.StatusSwitchingProtocols:
 			s.stream(what, e)
 		default:
@@ -214,6 +243,8 @@ func (s *session) exchange(what string, e wire.Exchange) (goOn bool) {
 		}
 	case e.Method == "GET" && e.Path == "/apps/rollback" && got.status == e.Status:
 		// Our rack runs nothing that could fail and be rolled back.
+	case route(e) == "GET /apps/X/processes" && !runs(s.Recording) && got.status == e.Status:
+		// Our rack starts no services when a release is promoted.
 	case route(e) == "GET /apps/X/builds/X" && strings.Contains(e.Body, `"status": "running"`) && got.status == e.Status:
 		// The log broke off and the build still ran; ours has ended.
 	default:

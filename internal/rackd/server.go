@@ -33,6 +33,8 @@ type Config struct {
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
 	Builds   int          // how many run at once; below 1 it is DefaultBuilds
+
+	Containers Containers // that commands are run in; nil refuses them
 }
 
 // Server is a rack. Make one with [New], serve its [Server.Handler], end it with
@@ -42,10 +44,11 @@ type Server struct {
 	logs      *hub
 	cancels   *cancels
 	slots     chan struct{} // one for each build that may run
-	builds    sync.WaitGroup
+	processes processes
+	busy      sync.WaitGroup  // builds, processes and commands in them
 	work      context.Context // ends when the server closes
 	stop      context.CancelCauseFunc
-	closing   sync.RWMutex // held, to read, while a build begins
+	closing   sync.RWMutex // held, to read, while one of what is busy begins
 	releasing sync.Mutex   // held while a release is made from the latest one
 }
 
@@ -59,7 +62,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Config: c, logs: logs, cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds)}
+	s := &Server{
+		Config: c, logs: logs, cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
+	}
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.recover(ctx); err != nil {
 		s.stop(err)
@@ -69,12 +74,13 @@ func New(ctx context.Context, c Config) (*Server, error) {
 }
 
 // Close stops the running builds, which become failed, and waits until that is
-// recorded. No build can be started from then on; all else is still answered.
+// recorded; it ends all processes, and waits until they are gone. Neither can be
+// started from then on; all else is still answered.
 func (s *Server) Close() {
 	s.closing.Lock()
 	s.stop(errStopped)
 	s.closing.Unlock()
-	s.builds.Wait()
+	s.busy.Wait()
 }
 
 // say tells whoever runs the rack what no client is told.

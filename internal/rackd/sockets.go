@@ -26,6 +26,8 @@ func (s *Server) sockets(r *mux.Router) {
 	}
 	upgrade("/apps/{app}/builds/{id}/logs", s.openBuildLog)
 	upgrade("/apps/{app}/logs", s.openAppLog)
+	upgrade("/apps/{app}/processes/{id}/logs", s.openProcessLog)
+	r.Handle("/apps/{app}/processes/{id}/exec", s.exec()).Methods("GET").Headers("Upgrade", "websocket")
 }
 
 // stream answers a WebSocket with what open gives: text messages, then an empty

@@ -57,7 +57,7 @@ func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, er
 		}
 	}
 	j.id = b.ID
-	s.builds.Go(func() { s.run(running, j, log) })
+	s.busy.Go(func() { s.run(running, j, log) })
 	return b, nil
 }
 

@@ -42,19 +42,26 @@ func platform() v1.Platform { return v1.Platform{OS: "linux", Architecture: runt
 // Pull writes the image that ref names to a new layout at dir. Of an image for
 // several platforms it takes that of this machine.
 func (c *Client) Pull(ctx context.Context, ref, dir string) error {
-	r, err := c.parse(ref)
+	img, err := c.Image(ctx, ref)
 	if err != nil {
 		return err
-	}
-	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
-	if err != nil {
-		return plain(ctx, err)
 	}
 	p, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
 	}
 	return plain(ctx, p.AppendImage(img))
+}
+
+// Image finds the image that ref names, under the terms of Pull. Its layers are
+// fetched when they are read, and only while ctx lasts.
+func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
+	r, err := c.parse(ref)
+	if err != nil {
+		return nil, err
+	}
+	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
+	return img, plain(ctx, err)
 }
 
 // Push copies the only image of a layout to ref and returns its digest. Layers
