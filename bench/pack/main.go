@@ -1,10 +1,10 @@
 //go:build linux
 
-// Command pack measures how long it takes to send a source tree, against tar and pigz.
+// Command pack measures how long it takes to pack and send a source tree, and in how much memory:
+// against tar and pigz, over a slow link, and at each level of compression.
 //
-// Each round sends the tree twice over HTTP on loopback to a server that throws it away: once
-// packed by internal/source, once by "tar | pigz". Each sending is a process of its own, whose peak
-// memory the system tells. Rounds alternate, so that noise of the machine falls on both.
+// Everything measured is a process of its own. Rounds alternate between what is compared, and also
+// swap who goes first, so that noise of the machine falls on all.
 package main
 
 import (
@@ -12,131 +12,138 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
 	"time"
 )
 
-// waysToPack are what is compared, ours first.
-var waysToPack = []string{"convox-ci", "tar|pigz"}
+// The ways, by the names that the reports have.
+const (
+	wayOurs  = "convox-ci"     // packed and sent at the same time
+	wayPeer  = "tar|pigz"      // packed into /dev/null by tar and pigz -p2 -6
+	wayPack  = "packing alone" // by us, into nothing
+	waySend  = "sending alone" // of a file packed before
+	maxLevel = 6               // of compression, in the table: beyond it time grows and bytes hardly shrink
+)
 
 // settings are the flags.
 type settings struct {
 	tree   string
+	copies int
 	rounds int
-	level  int
-	way    string
-	url    string
+	link   float64
+	levels bool
+
+	way, url, packed string // of one run, for the process that does it
+	program          string // that is run
 }
 
 func main() {
 	var s settings
-	flag.StringVar(&s.tree, "tree", "", "folder to send (default: a copy of the source of Go)")
+	flag.StringVar(&s.tree, "tree", "", "folder to send (default: copies of the source of Go)")
+	flag.IntVar(&s.copies, "copies", 3, "how many copies, without -tree")
 	flag.IntVar(&s.rounds, "rounds", 9, "counted rounds, after one that is not")
-	flag.IntVar(&s.level, "level", 3, "level of pigz; ours is fixed at 3")
-	flag.StringVar(&s.way, "way", "", "send once in this way and print a sample (used by the program itself)")
+	flag.Float64Var(&s.link, "link", 0, "send over a link of that many Mbit/s, against packing and sending alone")
+	flag.BoolVar(&s.levels, "levels", false, "compare the levels of compression")
+	flag.StringVar(&s.way, "way", "", "run once in this way and print a sample (used by the program itself)")
 	flag.StringVar(&s.url, "url", "", "where to send with -way")
+	flag.StringVar(&s.packed, "packed", "", "what to send with -way, or where to pack to")
 	flag.Parse()
-	run := compare
-	if s.way != "" {
-		run = sendOnce
-	}
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
 	}
 }
 
-// sample is one sending.
-type sample struct {
-	Seconds float64 // from the start of packing to the reply
-	CPU     float64 // seconds of processor, of all processes together
-	Memory  int64   // peak resident bytes of the largest process
-	Sent    int64   // bytes of the archive
-	Input   int64   // bytes of the files in the tree; ours only
-	Files   int     // ours only
-}
-
-// compare runs the rounds and prints the result.
-func compare(ctx context.Context, s settings) error {
-	if s.tree == "" {
-		tree, err := copyOfGo(ctx)
-		if tree != "" {
-			defer os.RemoveAll(tree)
-		}
-		if err != nil {
-			return err
-		}
-		s.tree = tree
+func run(ctx context.Context, s settings) (err error) {
+	if s.way != "" {
+		return once(ctx, s)
 	}
-	url, stop, err := discard()
+	if s.program, err = os.Executable(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "bench-pack-")
 	if err != nil {
 		return err
+	}
+	defer os.RemoveAll(dir)
+	if s.tree == "" {
+		if s.tree, err = copiesOfGo(ctx, dir, s.copies); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.levels:
+		return compareLevels(ctx, s, dir)
+	case s.link > 0:
+		return compareLink(ctx, s, dir)
+	}
+	return comparePeer(ctx, s)
+}
+
+// comparePeer sends over loopback, while tar and pigz only pack.
+func comparePeer(ctx context.Context, s settings) error {
+	all, err := measure(ctx, s, wayOurs, wayPeer)
+	if err != nil {
+		return err
+	}
+	report(s, all, wayOurs, wayPeer)
+	fmt.Printf("\nours, sent, takes %.2f of the time of tar and pigz alone, and %.2f of their processor (ratios of medians)\n",
+		ratio(all[wayOurs], all[wayPeer], seconds), ratio(all[wayOurs], all[wayPeer], processor))
+	return nil
+}
+
+// compareLink sends over a slow link, against the two halves of that.
+func compareLink(ctx context.Context, s settings, dir string) error {
+	var err error
+	if s.packed, err = packedFile(ctx, s, dir); err != nil {
+		return err
+	}
+	all, err := measure(ctx, s, wayOurs, wayPack, waySend)
+	if err != nil {
+		return err
+	}
+	report(s, all, wayOurs, wayPack, waySend)
+	slower := max(median(column(all[wayPack], seconds)), median(column(all[waySend], seconds)))
+	fmt.Printf("\nat %g Mbit/s, both together take %.3f of the slower of the two alone (medians)\n",
+		s.link, median(column(all[wayOurs], seconds))/slower)
+	return nil
+}
+
+// measure runs the rounds, after one that fills the page cache.
+func measure(ctx context.Context, s settings, ways ...string) (map[string][]sample, error) {
+	url, stop, err := discard(s.link)
+	if err != nil {
+		return nil, err
 	}
 	defer stop()
 	s.url = url
 	all := map[string][]sample{}
 	for round := range s.rounds + 1 {
-		for i := range waysToPack {
-			s.way = waysToPack[(i+round)%len(waysToPack)]
+		for i := range ways {
+			s.way = ways[(i+round)%len(ways)]
 			got, err := child(ctx, s)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.way, err)
+				return nil, fmt.Errorf("%s: %w", s.way, err)
 			}
-			if round > 0 { // the first one fills the page cache
+			if round > 0 {
 				all[s.way] = append(all[s.way], got)
 			}
 		}
 	}
-	report(s, all)
-	return nil
+	return all, nil
 }
 
-// copyOfGo copies the source of Go to a new folder, which it returns even on failure.
-func copyOfGo(ctx context.Context) (string, error) {
-	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOROOT: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "bench-pack-")
-	if err != nil {
-		return "", err
-	}
-	return dir, os.CopyFS(dir, os.DirFS(filepath.Join(strings.TrimSpace(string(root)), "src")))
+// packedFile packs the tree into a file.
+func packedFile(ctx context.Context, s settings, dir string) (string, error) {
+	s.way, s.packed = wayPack, dir+".tgz"
+	_, err := child(ctx, s)
+	return s.packed, err
 }
 
-// discard serves uploads that go nowhere. The reply is how many bytes came.
-func discard() (url string, stop func() error, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n, err := io.Copy(io.Discard, r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		fmt.Fprint(w, n)
-	})}
-	go server.Serve(l) // ends with Close
-	return "http://" + l.Addr().String() + "/object.tgz", server.Close, nil
-}
-
-// child sends the tree in a process of its own.
+// child does one way in a process of its own.
 func child(ctx context.Context, s settings) (sample, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return sample{}, err
-	}
-	cmd := exec.CommandContext(ctx, self, "-way", s.way, "-url", s.url, "-tree", s.tree, "-level", fmt.Sprint(s.level))
+	cmd := exec.CommandContext(ctx, s.program, "-way", s.way, "-url", s.url, "-tree", s.tree, "-packed", s.packed)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -148,46 +155,8 @@ func child(ctx context.Context, s settings) (sample, error) {
 	}
 	// The system adds the processes that the child has waited for: tar and pigz.
 	got.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	got.Memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 // Linux counts in KiB
 	return got, nil
 }
-
-// report prints a table and the ratios.
-func report(s settings, all map[string][]sample) {
-	ours := all[waysToPack[0]]
-	input := ours[0].Input
-	fmt.Printf("tree %s: %d files, %.1f MB; %d rounds, pigz -%d\n\n", s.tree, ours[0].Files, mb(input), s.rounds, s.level)
-	fmt.Printf("%-10s %8s %8s %8s %8s %8s %8s %8s\n", "", "min s", "median s", "max s", "CPU s", "MB/s", "sent MB", "peak MB")
-	for _, way := range waysToPack {
-		took := column(all[way], func(s sample) float64 { return s.Seconds })
-		cpu := column(all[way], func(s sample) float64 { return s.CPU })
-		memory := column(all[way], func(s sample) float64 { return float64(s.Memory) })
-		fmt.Printf("%-10s %8.3f %8.3f %8.3f %8.3f %8.0f %8.1f %8.1f\n", way, took[0], median(took), took[len(took)-1],
-			median(cpu), mb(input)/median(took), mb(all[way][0].Sent), memory[len(memory)-1]/1e6)
-	}
-	ratio := func(of func(sample) float64) float64 {
-		return median(column(all[waysToPack[1]], of)) / median(column(ours, of))
-	}
-	fmt.Printf("\n%s takes %.2f times the time and %.2f times the processor of %s (ratios of medians)\n", waysToPack[1],
-		ratio(func(s sample) float64 { return s.Seconds }), ratio(func(s sample) float64 { return s.CPU }), waysToPack[0])
-}
-
-// column is one number of every sample, sorted.
-func column(all []sample, of func(sample) float64) []float64 {
-	var column []float64
-	for _, one := range all {
-		column = append(column, of(one))
-	}
-	slices.Sort(column)
-	return column
-}
-
-// median is the middle of sorted numbers.
-func median(sorted []float64) float64 {
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
-}
-
-func mb(n int64) float64 { return float64(n) / 1e6 }
 
 // elapsed is the seconds since start.
 func elapsed(start time.Time) float64 { return time.Since(start).Seconds() }

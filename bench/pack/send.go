@@ -11,27 +11,59 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/source"
 )
 
-// sendOnce sends the tree in one way and prints the sample as JSON.
-func sendOnce(ctx context.Context, s settings) error {
-	send := sendPacked
-	if s.way != waysToPack[0] {
-		send = sendPiped
+// sample is one run of a way.
+type sample struct {
+	Seconds float64 // from its start to the end of packing, or to the server's reply
+	CPU     float64 // seconds of processor, of all processes together
+	Memory  int64   // peak resident bytes of the largest process
+	Sent    int64   // bytes of the archive
+	Input   int64   // bytes of the files in the tree; ours only
+	Files   int     // ours only
+}
+
+// once runs one way and prints the sample as JSON.
+func once(ctx context.Context, s settings) error {
+	way := map[string]func(context.Context, settings) (sample, error){
+		wayOurs: packAndSend, wayPeer: peer, wayPack: packOnly, waySend: sendOnly,
+	}[s.way]
+	if way == nil {
+		return fmt.Errorf("no way %q", s.way)
 	}
-	got, err := send(ctx, s)
+	start := time.Now()
+	got, err := way(ctx, s)
+	got.Seconds = elapsed(start)
 	if err != nil {
 		return err
+	}
+	if got.Memory == 0 {
+		if got.Memory, err = peak(); err != nil {
+			return err
+		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(got)
 }
 
-// sendPacked packs and sends in this process.
-func sendPacked(ctx context.Context, s settings) (sample, error) {
-	start := time.Now()
+// peak is the most memory, in bytes, that was resident in this process.
+func peak() (int64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	var kib int64
+	_, err = fmt.Sscan(rest, &kib)
+	return kib << 10, err
+}
+
+// packAndSend packs and sends in this process.
+func packAndSend(ctx context.Context, s settings) (sample, error) {
 	r, w := io.Pipe()
 	stats := make(chan source.Stats, 1)
 	go func() {
@@ -40,7 +72,6 @@ func sendPacked(ctx context.Context, s settings) (sample, error) {
 		stats <- got
 	}()
 	sent, err := put(ctx, s.url, r)
-	seconds := elapsed(start)
 	if err != nil {
 		return sample{}, err
 	}
@@ -48,37 +79,58 @@ func sendPacked(ctx context.Context, s settings) (sample, error) {
 	if got.Packed != sent {
 		return sample{}, fmt.Errorf("packed %d bytes, %d arrived", got.Packed, sent)
 	}
-	return sample{Seconds: seconds, Sent: sent, Input: got.Bytes, Files: got.Files}, nil
+	return sample{Sent: sent, Input: got.Bytes, Files: got.Files}, nil
 }
 
-// sendPiped lets tar and pigz pack, and sends what comes out.
-func sendPiped(ctx context.Context, s settings) (sample, error) {
-	start := time.Now()
+// packOnly packs into a file, or into nothing.
+func packOnly(ctx context.Context, s settings) (sample, error) {
+	w := io.Discard
+	if s.packed != "" && s.url == "" {
+		f, err := os.Create(s.packed)
+		if err != nil {
+			return sample{}, err
+		}
+		defer f.Close()
+		w = f
+	}
+	got, err := source.Pack(ctx, w, s.tree, source.Options{})
+	return sample{Sent: got.Packed, Input: got.Bytes, Files: got.Files}, err
+}
+
+// sendOnly sends what was packed before.
+func sendOnly(ctx context.Context, s settings) (sample, error) {
+	f, err := os.Open(s.packed)
+	if err != nil {
+		return sample{}, err
+	}
+	defer f.Close()
+	sent, err := put(ctx, s.url, f)
+	return sample{Sent: sent}, err
+}
+
+// peer lets tar and pigz pack into nothing. Its bytes are not counted: that would take a process
+// more.
+func peer(ctx context.Context, s settings) (sample, error) {
 	tar := exec.CommandContext(ctx, "tar", "-C", s.tree, "-cf", "-", ".")
-	pigz := exec.CommandContext(ctx, "pigz", fmt.Sprintf("-%d", s.level))
+	pigz := exec.CommandContext(ctx, "pigz", "-p2", "-6")
 	tar.Stderr, pigz.Stderr = os.Stderr, os.Stderr
 	r, w, err := os.Pipe()
 	if err != nil {
 		return sample{}, err
 	}
-	tar.Stdout, pigz.Stdin = w, r
-	out, err := pigz.StdoutPipe()
-	if err != nil {
+	tar.Stdout, pigz.Stdin = w, r // pigz without an output writes to /dev/null
+	if err := errors.Join(tar.Start(), pigz.Start(), r.Close(), w.Close()); err != nil {
+		return sample{}, err // only the two hold the pipe now
+	}
+	if err := errors.Join(tar.Wait(), pigz.Wait()); err != nil {
 		return sample{}, err
 	}
-	if err := errors.Join(tar.Start(), pigz.Start()); err != nil {
-		return sample{}, err
-	}
-	if err := errors.Join(r.Close(), w.Close()); err != nil { // only the two hold them now
-		return sample{}, err
-	}
-	sent, err := put(ctx, s.url, out)
-	seconds := elapsed(start)
-	if err := errors.Join(err, tar.Wait(), pigz.Wait()); err != nil {
-		return sample{}, err
-	}
-	return sample{Seconds: seconds, Sent: sent}, nil
+	largest := max(rss(tar), rss(pigz))
+	return sample{Memory: largest}, nil
 }
+
+// rss is the peak resident bytes of a process that has ended. Linux counts in KiB.
+func rss(c *exec.Cmd) int64 { return c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10 }
 
 // put sends body and returns how many bytes the server got.
 func put(ctx context.Context, url string, body io.Reader) (int64, error) {

@@ -5,7 +5,8 @@ package ci
 // made, so that many masks can share it.
 type machine struct {
 	nodes []node     // nodes[0] is the root: nothing recognised
-	root  [256]int32 // the root's edges; most bytes of a log are looked up here only
+	root  [256]int32 // the root's edges
+	skip  *skipper   // what is not worth reading
 }
 
 // node stands for the prefix of a pattern.
@@ -21,9 +22,10 @@ type edge struct {
 	to int32
 }
 
-// newMachine makes the machine that finds patterns, none of which is empty.
+// newMachine makes the machine that finds patterns, none of which is shorter
+// than minSecret.
 func newMachine(patterns []string) *machine {
-	m := &machine{nodes: make([]node, 1)}
+	m := &machine{nodes: make([]node, 1), skip: newSkipper(patterns)}
 	for _, p := range patterns {
 		m.insert(p)
 	}

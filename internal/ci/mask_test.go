@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"strings"
@@ -176,6 +177,46 @@ func FuzzMask(f *testing.F) {
 			checkAbsent(t, got.String(), strings.TrimSpace(secret))
 		}
 	})
+}
+
+// Many secrets that begin alike, in a text made of parts of them, are all hidden and nothing else
+// is, wherever the text is cut.
+func TestMaskManySecrets(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	word := func(n int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteByte("abc"[random.IntN(3)])
+		}
+		return b.String()
+	}
+	for range 200 {
+		var s ci.Secrets
+		var all, text []string
+		for range 20 {
+			secret := word(8 + random.IntN(12))
+			s.Add(secret)
+			all = append(all, secret)
+			from := random.IntN(len(secret))
+			text = append(text, secret[from:from+random.IntN(len(secret)-from)], "abc-"[random.IntN(4):], secret[:random.IntN(len(secret)+1)])
+		}
+		var got strings.Builder
+		m := ci.NewMask(&got, &s)
+		log := strings.Join(text, "")
+		for rest := log; rest != ""; {
+			n := 1 + random.IntN(min(30, len(rest)))
+			io.WriteString(m, rest[:n])
+			rest = rest[n:]
+		}
+		m.Close()
+		var forms []string
+		for _, secret := range all {
+			forms = append(forms, ci.Forms(secret)...)
+		}
+		if want := slowMask(log, forms); got.String() != want {
+			t.Fatalf("%q with %q: got %q, want %q", log, all, got.String(), want)
+		}
+	}
 }
 
 func checkAbsent(t *testing.T, got, secret string) {

@@ -103,14 +103,32 @@ type inert struct {
 // append appends p, made harmless, to dst.
 func (t *inert) append(dst, p []byte) []byte {
 	dst = slices.Grow(dst, len(p))
-	for _, b := range p {
+	for len(p) > 0 {
+		n := t.dull(p)
+		dst = append(dst, p[:n]...)
+		if n == len(p) {
+			break
+		}
+		b := p[n]
 		if b == '[' && t.hashes == 2 || b == ':' && t.colon {
 			dst = append(dst, '\\')
 		}
 		dst = append(dst, b)
 		t.read(b)
+		p = p[n+1:]
 	}
 	return dst
+}
+
+// dull is how many bytes p begins with that change nothing: most of a line.
+func (t *inert) dull(p []byte) int {
+	if !t.inLine || t.hashes > 0 {
+		return 0
+	}
+	if n := bytes.IndexAny(p, "#\n\r"); n >= 0 {
+		return n
+	}
+	return len(p)
 }
 
 func (t *inert) read(b byte) {

@@ -8,7 +8,7 @@ import (
 
 const (
 	pollInterval = 2 * time.Second        // between looks at a build or an app
-	settleDelay  = 250 * time.Millisecond // between the end of a log and the look at the record, which is written beside it
+	settleDelay  = 250 * time.Millisecond // until the second look at the record after the end of a log, beside which it is written
 	logGrace     = 5 * time.Second        // for a log to end by itself once the build has ended
 )
 
@@ -48,11 +48,11 @@ func (c *Client) Watch(ctx context.Context, app, id string, out io.Writer) (Buil
 }
 
 // awaitBuild polls until the build has ended, from the start and whatever the
-// log does; a mark at the end of a log only brings the next look forward. It
-// tells whether such a mark came last.
+// log does; a mark at the end of a log only brings the next two looks forward.
+// It tells whether such a mark came last.
 func (c *Client) awaitBuild(ctx context.Context, app, id string, marks <-chan struct{}) (Build, bool, error) {
 	unknown := Build{ID: id, App: app}
-	marked := false
+	marked, settled := false, true
 	polls := newPolls()
 	for {
 		b, err := c.Build(ctx, app, id)
@@ -64,7 +64,13 @@ func (c *Client) awaitBuild(ctx context.Context, app, id string, marks <-chan st
 		case polls.hopeless(err):
 			return unknown, false, err
 		}
-		if marked, err = pause(ctx, marks); err != nil {
+		if marked && !settled {
+			settled, err = true, sleep(ctx, settleDelay)
+		} else {
+			marked, err = pause(ctx, marks)
+			settled = !marked
+		}
+		if err != nil {
 			return unknown, false, err
 		}
 	}
@@ -82,7 +88,7 @@ func pause(ctx context.Context, marks <-chan struct{}) (marked bool, err error) 
 	defer t.Stop()
 	select {
 	case <-marks:
-		return true, sleep(ctx, settleDelay)
+		return true, nil
 	case <-t.C:
 		return false, nil
 	case <-ctx.Done():

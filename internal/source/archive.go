@@ -78,19 +78,3 @@ func (a *archive) stream(e *entry) error {
 		}
 	}
 }
-
-// output is the writer of the caller: counted, and shut when ctx ends.
-type output struct {
-	ctx context.Context
-	w   io.Writer
-	n   int64
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	if o.ctx.Err() != nil {
-		return 0, context.Cause(o.ctx)
-	}
-	n, err := o.w.Write(p)
-	o.n += int64(n)
-	return n, err
-}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -74,12 +75,26 @@ func TestFileThatChanges(t *testing.T) {
 	}
 }
 
+// stuck makes a folder of 400 files, f000 to f399, behind one that is more than is ever compressed
+// ahead.
+func stuck(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range 400 {
+		grow(t, dir, map[string]string{"big": "", fmt.Sprintf("f%03d", i): "x"})
+	}
+	if err := os.Truncate(filepath.Join(dir, "big"), 64<<20); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func TestNameThatChanges(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Of 400 files the first 32 are opened and the first 128 or so are walked when nothing moves.
+	// Of 400 files the first 64 are opened and the first 128 or so are walked when nothing moves.
 	tests := []struct {
 		name   string
 		file   string
@@ -104,10 +119,7 @@ func TestNameThatChanges(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			dir := t.TempDir()
-			for i := range 400 {
-				grow(t, dir, map[string]string{fmt.Sprintf("f%03d", i): "x"})
-			}
+			dir := stuck(t)
 			synctest.Test(t, func(t *testing.T) {
 				_, err := packSlowly(t, dir, 0, func() {
 					if err := test.change(filepath.Join(dir, test.file)); err != nil {
@@ -202,7 +214,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 }
 
 func TestReadAheadIsBounded(t *testing.T) {
-	const heads, queued, others = 32, 128, 10 // others are the folders on the way down, and files being opened
+	const heads, queued, others = 64, 128, 10 // others are the folders on the way down, and files being opened
 	for name, most := range map[string]int{"all/f%04d": heads + others, "d%04d/f": heads + queued + others} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -227,4 +239,38 @@ func TestReadAheadIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is held is bounded in bytes, whatever is in the tree: nobody reads the archive here.
+func TestMemoryIsBounded(t *testing.T) {
+	const limit = 18 << 20 // bytes; of four compressors, their blocks, and read-ahead
+	before := runtime.GOMAXPROCS(8)
+	defer runtime.GOMAXPROCS(before)
+	for _, test := range []struct{ files, size int }{{1, 64 << 20}, {500, 70 << 10}, {2000, 10 << 10}} {
+		t.Run(fmt.Sprintf("%d of %d bytes", test.files, test.size), func(t *testing.T) {
+			dir := t.TempDir()
+			for i := range test.files {
+				grow(t, dir, map[string]string{fmt.Sprintf("f%04d", i): noise(uint64(i), test.size)})
+			}
+			synctest.Test(t, func(t *testing.T) {
+				free := held()
+				_, err := packSlowly(t, dir, 0, func() {
+					if got := held() - free; got > limit {
+						t.Errorf("%d bytes are held, want at most %d", got, limit)
+					}
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// held is the bytes of memory in use.
+func held() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

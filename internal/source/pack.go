@@ -12,25 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"sync"
-
-	"github.com/klauspost/pgzip"
-)
-
-const (
-	// compression is the gzip level: 1 and 2 save little time on source code, and from 4 on the
-	// processor and no longer the link sets the pace.
-	compression = 3
-
-	// blockSize is the bytes of tar stream compressed as one block. It is part of the format of
-	// "equal trees pack to equal bytes": another size gives other bytes.
-	blockSize = 1 << 20
-
-	// minBlocks and maxBlocks bound the blocks compressed at once, each of which holds about
-	// 3 MiB. Two let the disk and the compression overlap on one processor; 16 fill any link.
-	minBlocks = 2
-	maxBlocks = 16
 )
 
 // ErrChanged is the kind of the error for a file that grew, shrank or was replaced while it was
@@ -109,39 +91,15 @@ func Pack(ctx context.Context, w io.Writer, dir string, o Options) (Stats, error
 
 // write makes the archive from what arrives on the queue, until the queue ends.
 func write(ctx context.Context, w io.Writer, q *queue) (Stats, error) {
-	out := &output{w: w}
-	zip, err := newGzip(out)
-	if err != nil {
+	z := newZipper(ctx, w)
+	a := &archive{tar: tar.NewWriter(z)}
+	err := a.addAll(ctx, q)
+	if err == nil {
+		err = a.tar.Close()
+	}
+	if err = z.end(err); err != nil {
 		return Stats{}, err
 	}
-	defer zip.Reset(io.Discard) // waits for its goroutines; after a failure nothing else ends them
-	ctx, stop := context.WithCancel(ctx)
-	defer stop() // before that, so that blocks still in compression are not sent
-	out.ctx = ctx
-	a := &archive{tar: tar.NewWriter(zip)}
-	if err := a.addAll(ctx, q); err != nil {
-		return Stats{}, err
-	}
-	if err = a.tar.Close(); err == nil {
-		err = zip.Close()
-	}
-	if err != nil {
-		return Stats{}, fmt.Errorf("write source archive: %w", err)
-	}
-	a.stats.Packed = out.n
+	a.stats.Packed = z.packed
 	return a.stats, nil
-}
-
-// newGzip makes the compressor. Its header has neither name nor time, and its bytes do not depend
-// on how many blocks are compressed at once.
-func newGzip(w io.Writer) (*pgzip.Writer, error) {
-	zip, err := pgzip.NewWriterLevel(w, compression)
-	if err != nil {
-		return nil, fmt.Errorf("make source gzip: %w", err)
-	}
-	blocks := min(max(runtime.GOMAXPROCS(0), minBlocks), maxBlocks)
-	if err := zip.SetConcurrency(blockSize, blocks); err != nil {
-		return nil, fmt.Errorf("make source gzip: %w", err)
-	}
-	return zip, nil
 }

@@ -4,7 +4,6 @@ package source_test
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,10 +33,7 @@ func TestPipeIsLeftOut(t *testing.T) {
 
 // A pipe that takes the place of a file must not be waited for: nobody writes to it.
 func TestFileThatBecomesAPipe(t *testing.T) {
-	dir := t.TempDir()
-	for i := range 400 {
-		grow(t, dir, map[string]string{fmt.Sprintf("f%03d", i): "x"})
-	}
+	dir := stuck(t)
 	synctest.Test(t, func(t *testing.T) {
 		_, err := packSlowly(t, dir, 0, func() {
 			name := filepath.Join(dir, "f080") // walked and not yet opened

@@ -19,11 +19,11 @@ const (
 
 	// headSize is the bytes of a file read ahead. Nearly all source files fit whole; of a larger
 	// one the rest is read when it is written, where the system reads ahead by itself.
-	headSize = 256 << 10
+	headSize = 64 << 10
 
-	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 8
+	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 4
 	// MiB.
-	heads = 32
+	heads = 64
 
 	// queued is the number of entries walked ahead. Each may hold one open folder.
 	queued = 128
