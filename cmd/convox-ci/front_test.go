@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -13,99 +12,67 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// gateway lets the steps of builds wait for a story: they hold as long as it
-// does not close their connections.
-type gateway struct {
-	listener net.Listener
-	mu       sync.Mutex
-	held     []net.Conn
-	open     bool
-}
-
-// gate makes a gate for build steps to hold at, and sets GATE.
-func gate(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 {
-		ts.Fatalf("usage: gate")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ts.Check(err)
-	g := &gateway{listener: l}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			g.add(conn)
-		}
-	}()
-	storyOf(ts).gate = g
-	ts.Setenv("GATE", l.Addr().String())
-}
-
-func (g *gateway) add(conn net.Conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.held = append(g.held, conn)
-	if g.open {
-		conn.Close()
-	}
-}
-
-// release lets all steps go on that hold now or come later.
-func (g *gateway) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.open = true
-	for _, conn := range g.held {
-		conn.Close()
-	}
-}
-
-func (g *gateway) close() {
-	g.listener.Close()
-	g.release()
-}
-
-// openGate lets the steps that hold at the gate go on.
-func openGate(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 0 || storyOf(ts).gate == nil {
-		ts.Fatalf("usage: opengate, after gate")
-	}
-	storyOf(ts).gate.release()
-}
-
 // frontServer is an HTTPS server before a rack.
 type frontServer struct {
 	*httptest.Server
 	promoted atomic.Bool   // a promote went through
-	polled   chan struct{} // gets one when an app was shown after that
+	settled  atomic.Bool   // the story wants the truth about apps
+	polled   chan struct{} // gets one when an app was shown after a promote
+}
+
+// fronts are what a front may change of a rack's answers.
+var fronts = map[string]func(*frontServer, *http.Response) error{
+	// busy shows every app as updating, as a rack does whose release does not get healthy.
+	"busy": func(f *frontServer, r *http.Response) error { return f.showUpdating(r) },
+	// slow shows apps as updating from a promote until the story says "settle".
+	"slow": func(f *frontServer, r *http.Response) error {
+		if f.promoted.Load() && !f.settled.Load() || strings.HasSuffix(r.Request.URL.Path, "/promote") {
+			return f.showUpdating(r)
+		}
+		return nil
+	},
+	// uncancellable is a rack from before builds could be cancelled: see front.
+	"uncancellable": func(*frontServer, *http.Response) error { return nil },
 }
 
 // front puts an HTTPS server with a certificate of its own before the rack that
-// RACK_HOST names, sets FRONT to its host and writes the certificate to ca.pem.
-// With the argument busy it shows every app as updating, as a rack does whose
-// release does not get healthy.
+// RACK_HOST names, sets FRONT to its host and writes the certificate to ca.pem. An
+// argument names what it changes.
 func front(ts *testscript.TestScript, neg bool, args []string) {
-	busy := len(args) == 1 && args[0] == "busy"
-	if neg || len(args) > 0 && !busy {
-		ts.Fatalf("usage: front [busy]")
+	var change func(*frontServer, *http.Response) error
+	if len(args) == 1 {
+		change = fronts[args[0]]
+	}
+	if neg || len(args) > 0 && change == nil {
+		ts.Fatalf("usage: front [busy | slow | uncancellable]")
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: ts.Getenv("RACK_HOST")})
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // handshakes are refused and clients leave, on purpose
-	f := &frontServer{Server: httptest.NewUnstartedServer(proxy), polled: make(chan struct{}, 1)}
-	if busy {
-		proxy.ModifyResponse = f.showUpdating
+	var handler http.Handler = proxy
+	if len(args) == 1 && args[0] == "uncancellable" {
+		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/cancel") {
+				w.WriteHeader(http.StatusNotFound)
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		})
+	}
+	f := &frontServer{Server: httptest.NewUnstartedServer(handler), polled: make(chan struct{}, 1)}
+	if change != nil {
+		proxy.ModifyResponse = func(r *http.Response) error { return change(f, r) }
 	}
 	f.Config.ErrorLog = proxy.ErrorLog
 	f.StartTLS()
+	if old := storyOf(ts).front; old != nil {
+		old.close()
+	}
 	storyOf(ts).front = f
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), ca, 0o644))
@@ -143,11 +110,19 @@ func (f *frontServer) close() {
 // polled waits until someone looks at an app through the front after a promote.
 func polled(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 || storyOf(ts).front == nil {
-		ts.Fatalf("usage: polled, after front busy")
+		ts.Fatalf("usage: polled, after front busy or slow")
 	}
 	select {
 	case <-storyOf(ts).front.polled:
 	case <-time.After(patience):
 		ts.Fatalf("nobody looks at the app")
 	}
+}
+
+// settle makes a slow front show the truth about apps.
+func settle(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 || storyOf(ts).front == nil {
+		ts.Fatalf("usage: settle, after front slow")
+	}
+	storyOf(ts).front.settled.Store(true)
 }

@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 			"outputs":   outputs,
 			"pick":      pick,
 			"polled":    polled,
+			"settle":    settle,
 			"rack":      serveRack,
 			"signal":    signalProcess,
 			"start":     start,

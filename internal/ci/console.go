@@ -216,6 +216,7 @@ func (c *Console) Annotate(level Level, file string, line int, message string) {
 
 // Output is described in [Results].
 func (c *Console) Output(name, value string) error {
+	value = c.secrets.Mask(value) // the reason of a failure may be in the words of others
 	if err := checkOutput(name, value); err != nil {
 		return err
 	}

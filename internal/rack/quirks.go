@@ -87,3 +87,23 @@ func CommandLine(words []string) string {
 	}
 	return strings.Join(quoted, " ")
 }
+
+// script is a command for a rack that has the shell of a container run a script.
+// v2 racks hand each command to it; v3 racks have to be told.
+func (a App) script(text string) string {
+	if a.onV3() {
+		return CommandLine([]string{"sh", "-c", text})
+	}
+	return text
+}
+
+// recorded is a command that leaves a record, and whether the rack is to put the
+// entry point of the image before it. A v2 rack puts that before a shell, as it
+// does with any command. A v3 rack would put it before ours and not before what
+// the shell runs, so it is given to the shell.
+func (a App) recorded(command, entrypoint, token string) (text string, prefix bool) {
+	if !a.onV3() {
+		return recording("eval "+shellText(command), token), true
+	}
+	return a.script(recording(`"$@"`, token)) + " sh " + strings.TrimSpace(entrypoint+" "+command), false
+}

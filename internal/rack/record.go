@@ -6,20 +6,26 @@ import (
 	"strings"
 )
 
-// A stream that breaks takes the exit status of its command with it. Where a
-// rack hands commands to a shell (v2), the shell is told to leave a record in the
-// container: its own id when it begins and the status when it ends. Another
-// command in the same container then reads it.
+// A stream that breaks takes the exit status of its command with it. So where the
+// container has a shell, that is told to leave a record: its own id when it begins
+// and the status when it ends. Another command in the same container then reads
+// it. Nothing else of the command is changed.
 
-// recordFile is where the record of a command is, by a token of its own. Every
-// image that has a shell has a /tmp it can write to; where that is not so there is
-// no record, which is what a rack without this would have.
+// recordFile is where the record of a command is, by a token of its own.
 func recordFile(token string) string { return "/tmp/.convox-ci-" + token }
 
-// recorded is a command that leaves a record.
-func recorded(command, token string) string {
-	return fmt.Sprintf("r=%s; { echo $$ >$r.pid; } 2>/dev/null; (eval %s); s=$?; { echo $s >$r; } 2>/dev/null; exit $s",
-		recordFile(token), shellText(command))
+// recording is a script that runs a command, which is a script too, and leaves a
+// record of it.
+func recording(command, token string) string {
+	return fmt.Sprintf("r=%s; { echo $$ >$r.pid; } 2>/dev/null; (%s); s=$?; { echo $s >$r; } 2>/dev/null; exit $s", recordFile(token), command)
+}
+
+// kept is what a container says in which a record can be left.
+const kept = "a record can be kept"
+
+// probeRecord is the script that finds out.
+func probeRecord(token string) string {
+	return fmt.Sprintf("{ : >%s.try; } 2>/dev/null && echo %s", recordFile(token), kept)
 }
 
 // What reading a record finds, on a line of its own.
@@ -30,7 +36,7 @@ const (
 	recordNone    = "none"    // it has not begun
 )
 
-// readRecord is the command that reads a record. A status may be written between
+// readRecord is the script that reads a record. A status may be written between
 // the look for it and the look for the process, so it is looked for again.
 func readRecord(token string) string {
 	return fmt.Sprintf("r=%s; t() { if [ -s $r ]; then echo %s $(cat $r); exit 0; fi; }; t; "+

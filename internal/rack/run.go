@@ -38,8 +38,8 @@ func (e *CommandError) Error() string { return e.Reason }
 // ended afterwards, whatever happened. An error means that the command did not
 // run, or that nobody knows its status: see [NoStatusError].
 //
-// A stream that breaks ends nothing: where the rack has a shell the command's own
-// record of its end is read.
+// A stream that breaks ends nothing: where the container has a shell, the command
+// leaves a record of its end, which is read then.
 func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 	if err := j.check(app); err != nil {
 		return 0, err
@@ -63,11 +63,14 @@ func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 	if err := c.awaitRunning(ctx, app.Name, p.ID); err != nil {
 		return 0, err
 	}
-	r := &running{client: c, app: app.Name, process: p.ID, job: j, token: strings.ToLower(rand.Text())}
-	if app.onV3() {
-		return r.once(ctx)
+	r := &running{client: c, app: app, process: p.ID, job: j, token: strings.ToLower(rand.Text())}
+	if err := r.prepare(ctx, p.Release); err != nil {
+		return 0, err
 	}
-	return r.recorded(ctx)
+	if r.keeps {
+		return r.recorded(ctx)
+	}
+	return r.once(ctx)
 }
 
 // check refuses what the headers of a request cannot carry.

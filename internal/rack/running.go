@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,10 +26,54 @@ var (
 
 // running is a command under way in a process.
 type running struct {
-	client       *Client
-	app, process string
-	job          Job
-	token        string // of its record
+	client     *Client
+	app        App
+	process    string
+	job        Job
+	token      string // of its record
+	keeps      bool   // the container can keep one
+	entrypoint string // of the image, where it has to be known
+}
+
+// prepare finds out whether a record can be kept.
+func (r *running) prepare(ctx context.Context, release string) error {
+	delay := firstDelay
+	for n := 1; ; n++ {
+		printed := &head{}
+		_, err := r.client.Exec(ctx, r.app.Name, r.process, ExecOptions{Command: r.app.script(probeRecord(r.token)), Output: printed})
+		var none *NoStatusError
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == nil, errors.As(err, &none) && none.Ended, n == maxTries:
+			r.keeps = err == nil && strings.Contains(string(printed.kept), kept)
+			return r.findEntrypoint(ctx, release)
+		}
+		r.client.notice(fmt.Sprintf("process %s: %v; trying again in %s", r.process, err, delay))
+		if err := sleep(ctx, delay); err != nil {
+			return err
+		}
+		delay *= 2
+	}
+}
+
+// findEntrypoint asks for the entry point that a v3 rack would put before the
+// command. Without it there is no record, and the rack does it itself.
+func (r *running) findEntrypoint(ctx context.Context, release string) error {
+	if !r.keeps || !r.app.onV3() {
+		return nil
+	}
+	rel, err := r.client.Release(ctx, r.app.Name, release)
+	if err == nil {
+		var b Build
+		b, err = r.client.Build(ctx, r.app.Name, rel.Build)
+		r.entrypoint = b.Entrypoint
+	}
+	r.keeps = err == nil
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // once runs the command where nothing can be asked of it later. A process that
@@ -36,8 +81,8 @@ type running struct {
 func (r *running) once(ctx context.Context) (int, error) {
 	delay := firstDelay
 	for n := 1; ; n++ {
-		status, err := r.listen(ctx, r.job.Command, func(ctx context.Context) error {
-			p, err := r.client.Process(ctx, r.app, r.process)
+		status, err := r.listen(ctx, r.job.Command, true, func(ctx context.Context) error {
+			p, err := r.client.Process(ctx, r.app.Name, r.process)
 			if errors.Is(err, ErrNotFound) || err == nil && p.ended() {
 				return &NoStatusError{Ended: true, Err: errProcessGone}
 			}
@@ -63,8 +108,9 @@ func turnedAway(err error) bool {
 // recorded runs the command so that it leaves a record, and reads that when the
 // stream breaks or is silent.
 func (r *running) recorded(ctx context.Context) (int, error) {
+	command, prefix := r.app.recorded(r.job.Command, r.entrypoint, r.token)
 	for n := 1; ; n++ {
-		status, err := r.listen(ctx, recorded(r.job.Command, r.token), func(ctx context.Context) error {
+		status, err := r.listen(ctx, command, prefix, func(ctx context.Context) error {
 			found, _, err := r.peek(ctx)
 			if errors.Is(err, ErrNotFound) || err == nil && found != recordRunning && found != recordNone {
 				return errSilentStream
@@ -114,7 +160,7 @@ func (r *running) mayGoOn(ctx context.Context, err error) bool {
 
 // listen runs the command and copies its output. When nothing comes for long it
 // looks, and what look returns ends the stream.
-func (r *running) listen(ctx context.Context, command string, look func(context.Context) error) (int, error) {
+func (r *running) listen(ctx context.Context, command string, entrypoint bool, look func(context.Context) error) (int, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	output := &activity{out: r.job.Output, last: time.Now()}
@@ -128,7 +174,7 @@ func (r *running) listen(ctx context.Context, command string, look func(context.
 			}
 		}
 	}()
-	return r.client.Exec(ctx, r.app, r.process, ExecOptions{Command: command, Entrypoint: true, Input: r.job.Input, Output: output})
+	return r.client.Exec(ctx, r.app.Name, r.process, ExecOptions{Command: command, Entrypoint: entrypoint, Input: r.job.Input, Output: output})
 }
 
 // followRecord looks at the record until the command has ended.
@@ -155,7 +201,7 @@ func (r *running) followRecord(ctx context.Context) (status int, found string, e
 func (r *running) peek(ctx context.Context) (found string, status int, err error) {
 	within, done := context.WithTimeoutCause(ctx, peekTimeout, errSilent)
 	defer done()
-	p, err := r.client.Process(within, r.app, r.process)
+	p, err := r.client.Process(within, r.app.Name, r.process)
 	if err == nil && p.ended() {
 		err = &Error{Status: http.StatusNotFound, Message: errProcessGone.Error()}
 	}
@@ -163,9 +209,9 @@ func (r *running) peek(ctx context.Context) (found string, status int, err error
 		return "", 0, err
 	}
 	printed := &head{}
-	_, err = r.client.Exec(within, r.app, r.process, ExecOptions{Command: readRecord(r.token), Output: printed})
+	_, err = r.client.Exec(within, r.app.Name, r.process, ExecOptions{Command: r.app.script(readRecord(r.token)), Output: printed})
 	if err != nil { // whatever it was, the next look may work
-		return "", 0, &Error{Method: "GET", Path: path("apps", r.app, "processes", r.process, "exec"), Err: err}
+		return "", 0, &Error{Method: "GET", Path: path("apps", r.app.Name, "processes", r.process, "exec"), Err: err}
 	}
 	found, status = parseRecord(string(printed.kept))
 	return found, status, nil
