@@ -31,6 +31,14 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	launch(ts, args[1:]).end(ts, args[0])
 }
 
+// feed pipes a file into the next program.
+func feed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: feed FILE")
+	}
+	storyOf(ts).fed = ts.ReadFile(args[0])
+}
+
 var addMask = regexp.MustCompile(`(?m)^::add-mask::.*$`)
 
 // noSecret looks for the key, in any spelling, in what was said and in the files
@@ -122,6 +130,10 @@ func launch(ts *testscript.TestScript, program []string) *process {
 	p := &process{cmd: exec.Command(program[0], program[1:]...), done: make(chan struct{}), more: make(chan struct{})}
 	p.cmd.Env, p.cmd.Dir = environment(ts), ts.MkAbs(".")
 	p.cmd.Stdout, p.cmd.Stderr = pipe{p, &p.out}, pipe{p, &p.err}
+	if s := storyOf(ts); s.fed != "" {
+		p.cmd.Stdin = strings.NewReader(s.fed)
+		s.fed = ""
+	}
 	ts.Check(p.cmd.Start())
 	go func() {
 		defer close(p.done)
@@ -191,9 +203,9 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 
 // signalProcess sends a signal to a program in the background.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 2 || signals[args[1]] == 0 {
-		ts.Fatalf("usage: signal NAME INT|TERM|KILL")
+		ts.Fatalf("usage: signal NAME INT|TERM|HUP|KILL")
 	}
 	ts.Check(named(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
 }

@@ -49,6 +49,7 @@ func TestScript(t *testing.T) {
 			"ended":     ended,
 			"equal":     equal,
 			"example":   example,
+			"feed":      feed,
 			"filevar":   fileVar,
 			"front":     front,
 			"gate":      gate,
@@ -106,6 +107,7 @@ func setup(env *testscript.Env, bin string) error {
 // story is what one story has running.
 type story struct {
 	processes map[string]*process
+	fed       string // what is piped into the next program
 	gate      *gateway
 	front     *frontServer
 }

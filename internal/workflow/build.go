@@ -44,6 +44,7 @@ func Build(ctx context.Context, j Job, in BuildInputs) (rack.Build, error) {
 	b, err := j.build(ctx, in)
 	if err != nil {
 		j.Output("status", statusOf(ctx, err))
+		j.Output("reason", reasonOf(err))
 		return b, err
 	}
 	j.Output("status", statusComplete)

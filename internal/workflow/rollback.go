@@ -55,7 +55,7 @@ func (j Job) rollback(ctx context.Context, in RollbackInputs) (rack.Outcome, err
 		return rack.Outcome{}, err
 	}
 	j.printf("Going back to %s: build %s, %s", to.ID, orNone(to.Build), to.Description)
-	copied, err := j.Rack.MakeRelease(ctx, in.App, rack.ReleaseOptions{Build: to.Build, Env: &to.Env})
+	copied, err := j.Rack.MakeRelease(ctx, in.App, rack.ReleaseOptions{Build: to.Build, Env: &to.Env, Description: to.Description})
 	if copied.ID != "" {
 		j.Output("release", copied.ID)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 )
 
 func main() {
@@ -33,10 +34,19 @@ func run(args []string) error {
 			fmt.Println(line)
 		}
 		return fmt.Errorf("failing as told")
+	case len(args) == 2 && args[0] == "exit":
+		n, err := strconv.Atoi(args[1])
+		if err == nil {
+			os.Exit(n)
+		}
+		return err
+	case len(args) == 1 && args[0] == "cat":
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		return err
 	case len(args) == 1 && args[0] == "hold":
 		return hold(os.Getenv("GATE"))
 	}
-	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | fail LINE... | hold")
+	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | fail LINE... | exit STATUS | cat | hold")
 }
 
 // hold waits until the gate at an address is opened. It ends with the process
