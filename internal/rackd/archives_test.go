@@ -70,7 +70,7 @@ func (s *images) ref(tag string) name.Reference {
 }
 
 // newImage makes one as BuildKit does.
-func newImage(t *testing.T) v1.Image {
+func newImage(t testing.TB) v1.Image {
 	t.Helper()
 	img, err := random.Image(1<<10, 2)
 	if err != nil {
@@ -125,7 +125,7 @@ type piece struct {
 	data []byte
 }
 
-func packed(t *testing.T, pieces ...piece) []byte {
+func packed(t testing.TB, pieces ...piece) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -147,7 +147,7 @@ func packed(t *testing.T, pieces ...piece) []byte {
 	return b.Bytes()
 }
 
-func zip(t *testing.T, data []byte) []byte {
+func zip(t testing.TB, data []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -189,7 +189,7 @@ func pieces(t *testing.T, archive string) (list []piece) {
 
 // dockerArchive has new images under names, with their layers as plain tar
 // streams as Docker wrote them up to version 24.
-func dockerArchive(t *testing.T, names ...string) []byte {
+func dockerArchive(t testing.TB, names ...string) []byte {
 	t.Helper()
 	var list []piece
 	var manifest []map[string]any
@@ -227,7 +227,7 @@ func dockerArchive(t *testing.T, names ...string) []byte {
 }
 
 // ociArchive has one new image and no name of it.
-func ociArchive(t *testing.T) []byte {
+func ociArchive(t testing.TB) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	p, err := layout.Write(dir, empty.Index)

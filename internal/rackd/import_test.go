@@ -194,13 +194,19 @@ func TestImportFaults(t *testing.T) {
 	}
 	m.want("no such app", m.bring("none", good), 404, "app not found: none\n")
 	body := io.MultiReader(bytes.NewReader(good[:len(good)/2]), iotest.ErrReader(errors.New("the client is gone")))
+	ended := make(chan struct{}, 100)
+	handler := m.server.Handler()
+	m.serve(&http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r)
+		ended <- struct{}{}
+	})})
 	r, err := http.NewRequestWithContext(t.Context(), "POST", m.url+"/apps/web/builds/import", body)
 	m.must(err)
 	if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
 		res.Body.Close()
 		t.Errorf("a client that is gone got %s", res.Status)
 	}
-	m.server.Close()
+	receive(m, ended)
 	if bs, rs := decode[[]rack.Build](m, m.get("/apps/web/builds")), m.releases(); len(bs)+len(rs)+len(s.tags("web")) != 0 {
 		t.Errorf("left behind: %v %v %v", bs, rs, s.tags("web"))
 	}
