@@ -41,6 +41,8 @@ type machine struct {
 	url      string
 	host     string
 	password string // that requests are sent with
+	mu       sync.Mutex
+	said     []string // notices
 }
 
 // engine is an [image.Builder] whose work is a function of the test.
@@ -63,9 +65,10 @@ func (e *engine) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 
 // registry is a [bake.Registry] that remembers what it was asked for.
 type registry struct {
-	fault error // of every push
-	mu    sync.Mutex
-	refs  []string // that were pushed
+	fault  error  // of every push
+	pushed func() // called at every push; nil for nothing
+	mu     sync.Mutex
+	refs   []string // that were pushed
 }
 
 func (r *registry) Pull(context.Context, string, string) error { return nil }
@@ -74,6 +77,9 @@ func (r *registry) Push(_ context.Context, _, ref string) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refs = append(r.refs, ref)
+	if r.pushed != nil {
+		r.pushed()
+	}
 	return digest(ref), r.fault
 }
 
@@ -112,6 +118,11 @@ func unserved(t *testing.T, dir string, change ...func(*rackd.Config)) *machine 
 	c := rackd.Config{
 		Name: "local", Stores: m.stores, Baker: &bake.Baker{Builder: m.engine, Registry: m.registry},
 		Registry: "127.0.0.1:5000", Spool: filepath.Join(dir, "spool"),
+		Notice: func(line string) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.said = append(m.said, line)
+		},
 	}
 	for _, f := range change {
 		f(&c)

@@ -40,6 +40,8 @@ func TestReplay(t *testing.T) {
 
 // unlike are the sessions that our rack ends otherwise than the recorded one.
 var unlike = map[string]string{
+	"v2-builds-export-failed": "an image that is missing is an error before the archive begins",
+	"v3-builds-export-failed": "likewise",
 	"v2-build-args-comma":     "a value with a comma is put together again instead of refused",
 	"v3-build-args-malformed": "a build argument without a value is refused, as v2 racks do",
 }
@@ -101,6 +103,14 @@ func replay(t *testing.T, r wire.Recording) {
 	change := []func(*rackd.Config){password(recordedPassword(t, r)), func(c *rackd.Config) { c.Name = "fake" }}
 	if runs(r) {
 		change = append(change, running(t))
+	}
+	if strings.Contains(r.Name, "port") { // export or import
+		images := store(t)
+		change = append(change, images.use)
+		if !strings.Contains(r.Name, "failed") {
+			images.push("myapp:web.BSEEDBUILDA")
+			images.push("myapp:worker.BSEEDBUILDA")
+		}
 	}
 	m := resume(t, t.TempDir(), change...)
 	s := &session{machine: m, Recording: r, ids: map[string]string{}, logs: map[string]string{}}
@@ -205,7 +215,9 @@ func (s *session) send(e wire.Exchange) answer {
 	s.Helper()
 	var body io.Reader
 	switch {
-	case e.Tar != nil:
+	case e.Method == "POST" && strings.HasSuffix(e.Path, "/builds/import"):
+		body = bytes.NewReader(s.imported(e))
+	case e.Method == "POST" && e.Tar != nil:
 		body = bytes.NewReader(archive(s.T, e.Tar))
 	case e.Form != nil:
 		form := url.Values{}
@@ -232,11 +244,13 @@ func (s *session) exchange(what string, e wire.Exchange) (goOn bool) {
 	}
 	_, ends := unlike[s.Name]
 	switch {
-	case ends && e.Path == "/apps/myapp/builds":
+	case ends && (e.Path == "/apps/myapp/builds" || isExport(e)):
 		if (got.status < 400) == (e.Status < 400) {
 			s.Errorf("%s: %d %q, which is no other than recorded", what, got.status, got.body)
 		}
 		return false
+	case isExport(e) && got.status == e.Status:
+		s.compareArchives(what, e, got)
 	case s.Server != "v2":
 		if (got.status < 400) != (e.Status < 400) { // errors have other numbers on a v3 rack
 			s.Errorf("%s: %d %q, recorded was %d", what, got.status, got.body, e.Status)

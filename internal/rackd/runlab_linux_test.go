@@ -22,23 +22,17 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/sirupsen/logrus"
 
 	"github.com/convox-ci/convox-ci/internal/container"
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
-	images "github.com/convox-ci/convox-ci/internal/registry"
+	registries "github.com/convox-ci/convox-ci/internal/registry"
 )
-
-func TestMain(m *testing.M) {
-	logrus.SetOutput(io.Discard) // the registry's own log
-	os.Exit(m.Run())
-}
 
 // running makes a rack act on real containers, of images in a real registry.
 func running(t *testing.T) func(*rackd.Config) {
 	t.Helper()
-	h := httptest.NewServer(images.Embedded(t.Context(), t.TempDir(), ""))
+	h := httptest.NewServer(registries.Embedded(t.Context(), t.TempDir(), ""))
 	t.Cleanup(h.Close)
 	dir := filepath.Join(t.TempDir(), "run")
 	t.Cleanup(func() { // comes after the end of the rack
@@ -54,7 +48,7 @@ func running(t *testing.T) func(*rackd.Config) {
 	})
 	return func(c *rackd.Config) {
 		c.Registry = strings.TrimPrefix(h.URL, "http://")
-		c.Containers = container.New(dir, (&images.Client{}).Image)
+		c.Containers = container.New(dir, (&registries.Client{}).Image)
 	}
 }
 
