@@ -87,7 +87,7 @@ func TestHostileFiles(t *testing.T) {
 	l.create("c1", "sh")
 	var out safeBuffer
 	status, err := l.engine.Run("c1", container.Command{Line: "/bin/sh", Output: &out})
-	if _, ok := errors.AsType[*container.StartError](err); !ok {
+	if want := "exec /bin/sh: permission denied\n"; err != nil || status != 1 || out.String() != want {
 		t.Errorf("a pipe in the place of sh: %d, %v, %q", status, err, out.String())
 	}
 }
