@@ -25,7 +25,7 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd
+	scripts/need runc git dockerd busybox
 	scripts/test
 
 check: $(TOOLS)

@@ -33,6 +33,8 @@ type held struct {
 	tree   string // of its image, which others share
 	config v1.Config
 	user   specs.User
+
+	removing sync.Mutex // held while it is removed
 }
 
 // New makes an engine that keeps everything below root, a directory of its own
@@ -94,7 +96,7 @@ func (e *Engine) Create(ctx context.Context, id, ref string) (err error) {
 	if err := writeJSON(filepath.Join(c.dir, "config.json"), c.spec(id)); err != nil {
 		return err
 	}
-	return e.runc(c.dir, "create", "--no-new-keyring", "--bundle", c.dir, id)
+	return e.runc("create", "--no-new-keyring", "--bundle", c.dir, id)
 }
 
 // optionText makes a path stand for itself within the options of a mount.
@@ -121,10 +123,13 @@ func (c *held) merged() string { return filepath.Join(c.dir, "rootfs") }
 // Remove ends everything that runs in a container and removes it. It does
 // nothing where there is none.
 func (e *Engine) Remove(id string) error {
-	e.mu.Lock()
-	c := e.held[id]
-	e.mu.Unlock()
+	c := e.find(id)
 	if c == nil {
+		return nil
+	}
+	c.removing.Lock() // a second call waits until there is none
+	defer c.removing.Unlock()
+	if e.find(id) == nil {
 		return nil
 	}
 	err := e.discard(id)
@@ -134,11 +139,18 @@ func (e *Engine) Remove(id string) error {
 	return err
 }
 
+// find gives a container that is held; nil if there is none.
+func (e *Engine) find(id string) *held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[id]
+}
+
 // discard removes what there is of a container, whole or not.
 func (e *Engine) discard(id string) error {
 	dir := filepath.Join(e.root, "containers", id)
 	if _, err := os.Stat(filepath.Join(e.root, "runc", id)); err == nil {
-		if err := e.runc(dir, "delete", "--force", id); err != nil {
+		if err := e.runc("delete", "--force", id); err != nil {
 			return err
 		}
 	}
@@ -149,19 +161,32 @@ func (e *Engine) discard(id string) error {
 	return os.RemoveAll(dir)
 }
 
+// scratch makes a directory for the files of one call of runc, outside of that
+// of the container: it may be removed at any time.
+func (e *Engine) scratch() (string, error) {
+	all := filepath.Join(e.root, "calls")
+	if err := os.MkdirAll(all, 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(all, "")
+}
+
 // command is a call of runc, which keeps its state apart from that of others
-// and writes its faults into a file of the container's directory.
-func (e *Engine) command(log string, args ...string) *exec.Cmd {
-	return exec.Command("runc", append([]string{"--root", filepath.Join(e.root, "runc"), "--log", log, "--log-format", "json"}, args...)...)
+// and writes its faults into a log of the scratch directory.
+func (e *Engine) command(scratch string, args ...string) *exec.Cmd {
+	return exec.Command("runc", append([]string{"--root", filepath.Join(e.root, "runc"), "--log", filepath.Join(scratch, "log"), "--log-format", "json"}, args...)...)
 }
 
 // runc calls runc for something that ends by itself. Its streams are nowhere:
 // a container that it makes would keep them.
-func (e *Engine) runc(dir string, args ...string) error {
-	log := filepath.Join(dir, args[0]+".log")
-	defer os.Remove(log)
-	err := e.command(log, args...).Run()
-	if reason := fault(log); err != nil && reason != "" {
+func (e *Engine) runc(args ...string) error {
+	scratch, err := e.scratch()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	err = e.command(scratch, args...).Run()
+	if reason := fault(scratch); err != nil && reason != "" {
 		return fmt.Errorf("runc %s: %s", args[0], reason)
 	}
 	if err != nil {
@@ -170,9 +195,9 @@ func (e *Engine) runc(dir string, args ...string) error {
 	return nil
 }
 
-// fault finds why runc failed in its log; "" if it did not.
-func fault(log string) string {
-	data, err := os.ReadFile(log)
+// fault finds in its log why runc failed; "" if it did not.
+func fault(scratch string) string {
+	data, err := os.ReadFile(filepath.Join(scratch, "log"))
 	if err != nil {
 		return ""
 	}

@@ -24,9 +24,7 @@ import (
 // Output and errors come in the order in which they were written, but for an
 // image without a shell: there runc passes them on by two ways.
 func (e *Engine) Run(id string, c Command) (int, error) {
-	e.mu.Lock()
-	box := e.held[id]
-	e.mu.Unlock()
+	box := e.find(id)
 	if box == nil {
 		return 0, &StartError{"there is no container " + id}
 	}
@@ -34,25 +32,24 @@ func (e *Engine) Run(id string, c Command) (int, error) {
 	if err != nil {
 		return 0, &StartError{err.Error()}
 	}
-	dir, err := os.MkdirTemp(box.dir, "run-")
+	scratch, err := e.scratch()
 	if err != nil {
 		return 0, &StartError{err.Error()}
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(scratch)
 	p := box.process(args, c.Env)
 	if c.Terminal != nil {
 		p.Terminal, p.Env = true, merge([]string{"TERM=xterm"}, p.Env)
 		p.ConsoleSize = &specs.Box{Height: uint(c.Terminal.Rows), Width: uint(c.Terminal.Columns)}
 	}
 	// A file and not arguments, which every process of the machine could read.
-	if err := writeJSON(filepath.Join(dir, "process.json"), p); err != nil {
+	if err := writeJSON(filepath.Join(scratch, "process.json"), p); err != nil {
 		return 0, &StartError{err.Error()}
 	}
-	log := filepath.Join(dir, "log")
-	cmd := e.command(log, "exec", "--process", filepath.Join(dir, "process.json"), id)
-	err = attach(cmd, c, func() bool { return fault(log) == "" })
+	cmd := e.command(scratch, "exec", "--process", filepath.Join(scratch, "process.json"), id)
+	err = attach(cmd, c, func() bool { return fault(scratch) == "" })
 	code, err := status(err)
-	if reason := fault(log); code == runcFailed && reason != "" {
+	if reason := fault(scratch); code == runcFailed && reason != "" {
 		return 0, &StartError{reason}
 	}
 	return code, err
@@ -109,16 +106,14 @@ func (c *held) hasShell() bool {
 			path = dirs
 		}
 	}
-	for dir := range strings.SplitSeq(path, ":") {
+	return slices.ContainsFunc(strings.Split(path, ":"), func(dir string) bool {
 		name, err := fileOf(c.tree, filepath.Join("/", dir, "sh"))
 		if err != nil || name == "" {
-			continue
+			return false
 		}
-		if info, err := os.Stat(name); err == nil && info.Mode()&0o111 != 0 {
-			return true
-		}
-	}
-	return false
+		info, err := os.Stat(name)
+		return err == nil && info.Mode()&0o111 != 0
+	})
 }
 
 // attach runs runc between the streams of a command.

@@ -1,6 +1,8 @@
 package container
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -139,14 +141,19 @@ func userOf(tree, name string) (specs.User, error) {
 }
 
 // fileOf finds a file of an image, whose links lead from its root; "" if there
-// is none. To open what is no file could take for ever.
+// is none. What is there and no file is an error: to open a pipe takes for ever,
+// and runc opens some of these as well.
 func fileOf(tree, name string) (string, error) {
 	found, err := fs.RootPath(tree, name)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	if info, err := os.Stat(found); err != nil || !info.Mode().IsRegular() {
+	info, err := os.Stat(found)
+	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
-	return found, nil
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", name)
+	}
+	return found, err
 }

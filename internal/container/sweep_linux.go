@@ -19,6 +19,7 @@ func Sweep(root string) error {
 	for _, c := range containers {
 		err = errors.Join(err, e.discard(c.Name()))
 	}
+	err = errors.Join(err, os.RemoveAll(filepath.Join(root, "calls")))
 	trees, _ := os.ReadDir(filepath.Join(root, "images")) // there need be none
 	for _, t := range trees {
 		if strings.HasPrefix(t.Name(), unpackPrefix) {

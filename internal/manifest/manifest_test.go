@@ -191,3 +191,22 @@ func TestInspect(t *testing.T) {
 		})
 	}
 }
+
+func TestResolve(t *testing.T) {
+	env := map[string]string{"A": "app", "B": "app", "HIDDEN": "app"}
+	for _, test := range []struct {
+		entries []string
+		want    map[string]string
+	}{
+		{nil, map[string]string{}},
+		{[]string{"A", "C=default", "D="}, map[string]string{"A": "app", "C": "default", "D": ""}},
+		{[]string{"A=first", "C=first", "C=second=x"}, map[string]string{"A": "app", "C": "second=x"}},
+		{[]string{"*", "C=default", "A=default"}, map[string]string{"A": "app", "B": "app", "HIDDEN": "app", "C": "default"}},
+		{[]string{"MISSING"}, map[string]string{}},
+	} {
+		s := manifest.Service{Environment: test.entries}
+		if d := cmp.Diff(test.want, s.Resolve(env)); d != "" {
+			t.Errorf("%q (-want +got):\n%s", test.entries, d)
+		}
+	}
+}

@@ -23,7 +23,7 @@ func runs(r wire.Recording) bool {
 func (s *session) seedProcesses() {
 	s.Helper()
 	for _, ref := range []string{"web.BSEEDBUILDA", "worker.BSEEDBUILDA", "web.BOLDBUILDAA"} {
-		s.push("myapp:"+ref, v1.Config{Env: []string{"PATH=/bin"}}, withShell(s.T))
+		s.pushShell("myapp:"+ref, v1.Config{Env: []string{"PATH=/bin"}})
 	}
 	names := []string{"0123456789ab", "123456789abc", "23456789abcd"}
 	if s.Server == "v3" {

@@ -160,7 +160,11 @@ func TestStopEndsTheCommands(t *testing.T) {
 func TestImageWithoutAShell(t *testing.T) {
 	m := startRunning(t)
 	m.deploy("web", rack.Release{ID: "RBBBBBBBBBB", Build: "BBBBBBBBBBB", Manifest: "services:\n  one:\n    build: .\n"})
-	m.push("web:one.BBBBBBBBBBB", v1.Config{Env: []string{"PATH=/"}, Entrypoint: []string{"/env", "A=1"}}, files{"echo": busybox(t), "env": busybox(t)})
+	program, err := busybox()
+	m.must(err)
+	layer, err := layerOf(files{"echo": program, "env": "->/echo"})
+	m.must(err)
+	m.push("web:one.BBBBBBBBBBB", v1.Config{Env: []string{"PATH=/"}, Entrypoint: []string{"/env", "A=1"}}, layer)
 	p := m.begin("one", "sleep 3600")
 	m.wantMessages("words", m.exec(p.ID, `echo 'a  b' $A`), ended("a  b $A\n", 0))
 	got := m.exec(p.ID, "env", "Entrypoint", "true")

@@ -3,6 +3,7 @@ package rackd_test
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,7 +66,7 @@ func startRunning(t *testing.T) *machine {
 	m := start(t, running(t))
 	m.deploy("web", rack.Release{ID: "RAAAAAAAAAA", Build: "BAAAAAAAAAA", Env: runEnv, Manifest: runManifest})
 	for _, service := range []string{"one", "two"} {
-		m.push("web:"+service+".BAAAAAAAAAA", v1.Config{Env: []string{"PATH=/bin", "KIND=image", "OWN=image"}, WorkingDir: "/work", User: "ann"}, withShell(t))
+		m.pushShell("web:"+service+".BAAAAAAAAAA", v1.Config{Env: []string{"PATH=/bin", "KIND=image", "OWN=image"}, WorkingDir: "/work", User: "ann"})
 	}
 	return m
 }
@@ -83,32 +85,33 @@ func (m *machine) deploy(app string, r rack.Release) {
 	m.must(m.stores.Apps.SwapApp(m.Context(), old, active))
 }
 
-// withShell is the files of an image with a shell: contents by name, or -> and
-// where a link leads.
-func withShell(t testing.TB) files {
-	t.Helper()
+// shellLayer is the files of an image with a shell.
+var shellLayer = sync.OnceValues(func() (v1.Layer, error) {
+	program, err := busybox()
+	if err != nil {
+		return nil, err
+	}
 	f := files{
-		"bin/busybox": busybox(t), "etc/passwd": "ann:x:1001:1002::/home/ann:/bin/sh\n", "tmp/": "",
+		"bin/busybox": program, "etc/passwd": "ann:x:1001:1002::/home/ann:/bin/sh\n", "tmp/": "",
 		"bin/size": "#!/bin/sh\necho width=0 height=0 tty=false\n",
 	}
 	for _, name := range strings.Fields("sh cat echo env id kill pwd seq mkfifo stty test timeout tr sort") {
 		f["bin/"+name] = "->/bin/busybox"
 	}
-	return f
-}
+	return layerOf(f)
+})
 
-func busybox(t testing.TB) string {
-	t.Helper()
+func busybox() (string, error) {
 	data, err := os.ReadFile("/bin/busybox")
 	if err != nil {
-		t.Fatalf("%v; on Debian and Ubuntu: apt-get install busybox-static", err)
+		err = fmt.Errorf("%w; on Debian and Ubuntu: apt-get install busybox-static", err)
 	}
-	return string(data)
+	return string(data), err
 }
 
-// push makes an image of files and pushes it to the rack's registry.
-func (m *machine) push(ref string, c v1.Config, f files) {
-	m.Helper()
+// layerOf packs files: contents by name, or -> and where a link leads; a name
+// with a slash at its end is a directory that everybody may write to.
+func layerOf(f files) (v1.Layer, error) {
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
 	for _, file := range slices.Sorted(maps.Keys(f)) {
@@ -118,15 +121,24 @@ func (m *machine) push(ref string, c v1.Config, f files) {
 		} else if strings.HasSuffix(file, "/") {
 			h.Typeflag, h.Mode = tar.TypeDir, 0o777
 		}
-		m.must(w.WriteHeader(&h))
-		if h.Typeflag == tar.TypeReg {
-			_, err := io.WriteString(w, f[file])
-			m.must(err)
+		err := w.WriteHeader(&h)
+		if err == nil && h.Typeflag == tar.TypeReg {
+			_, err = io.WriteString(w, f[file])
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	m.must(w.Close())
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed.Bytes())), nil })
-	m.must(err)
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(packed.Bytes())), nil }
+	return tarball.LayerFromOpener(open, tarball.WithCompressedCaching)
+}
+
+// push makes an image of a layer and pushes it to the rack's registry.
+func (m *machine) push(ref string, c v1.Config, layer v1.Layer) {
+	m.Helper()
 	img, err := mutate.AppendLayers(empty.Image, layer)
 	m.must(err)
 	file, err := img.ConfigFile()
@@ -138,6 +150,14 @@ func (m *machine) push(ref string, c v1.Config, f files) {
 	to, err := name.ParseReference(m.server.Registry + "/" + ref)
 	m.must(err)
 	m.must(remote.Write(to, img))
+}
+
+// pushShell pushes an image with a shell.
+func (m *machine) pushShell(ref string, c v1.Config) {
+	m.Helper()
+	layer, err := shellLayer()
+	m.must(err)
+	m.push(ref, c, layer)
 }
 
 // begin starts a process of a service of web.

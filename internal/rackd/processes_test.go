@@ -68,7 +68,7 @@ func TestRunDetached(t *testing.T) {
 func TestWhatCouldNotBeStarted(t *testing.T) {
 	m := startRunning(t)
 	m.deploy("web", rack.Release{ID: "RBBBBBBBBBB", Build: "BBBBBBBBBBB", Manifest: "services:\n  one:\n    build: .\n"})
-	m.push("web:one.BBBBBBBBBBB", v1.Config{Env: []string{"PATH=/bin"}, Entrypoint: []string{"/none"}}, withShell(t))
+	m.pushShell("web:one.BBBBBBBBBBB", v1.Config{Env: []string{"PATH=/bin"}, Entrypoint: []string{"/none"}})
 	p := m.begin("one", "true")
 	if got := m.rest(m.socket("/apps/web/processes/"+p.ID+"/logs", nil)); !strings.Contains(got, "/none") {
 		t.Errorf("log is %q", got)
