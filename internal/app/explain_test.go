@@ -61,6 +61,17 @@ func denied(t rack.Trouble, err error) error {
 	return &workflow.CheckError{Access: &rack.AccessError{Trouble: t, Err: err}}
 }
 
+// TestNoHintAtTheWrongThing: another authority does not help a clock that is wrong.
+func TestNoHintAtTheWrongThing(t *testing.T) {
+	cert := &rack.Error{Err: &tls.CertificateVerificationError{}}
+	if _, hint := explain(denied(rack.TroubleClock, cert), false); hint != "" {
+		t.Errorf("clock: hint %q", hint)
+	}
+	if _, hint := explain(denied(rack.TroubleCertificate, cert), false); !strings.Contains(hint, "ca-file") {
+		t.Errorf("certificate: hint %q", hint)
+	}
+}
+
 // TestHintOnlyWhereSomethingWasBegun: a listing that is cancelled leaves nothing
 // behind at the rack.
 func TestHintOnlyWhereSomethingWasBegun(t *testing.T) {
