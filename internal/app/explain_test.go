@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,23 +26,49 @@ func TestExitStatus(t *testing.T) {
 		err  error
 		want int
 	}{
-		"input":           {fmt.Errorf("x: %w", &options.Error{}), exitInputs},
-		"key":             {&rack.Error{Status: 401}, exitAuth},
-		"no such app":     {&rack.Error{Status: 404}, exitInputs},
-		"dial timeout":    {&rack.Error{Err: dial}, exitUnavailable},
-		"header timeout":  {&rack.Error{Err: context.DeadlineExceeded}, exitUnavailable},
-		"gateway timeout": {&rack.Error{Status: 504}, exitUnavailable},
-		"our limit":       {&workflow.LeftError{What: "build B", Err: late}, exitTimeout},
-		"not live yet":    {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.TimedOut}}, exitTimeout},
-		"rolled back":     {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.RolledBack}}, exitFailed},
-		"build failed":    {&workflow.BuildFailedError{ID: "B"}, exitFailed},
-		"interrupted":     {&workflow.LeftError{What: "build B", Err: Signal(2)}, 130},
-		"terminated":      {Signal(15), 143},
-		"anything else":   {errors.New("x"), exitFailed},
+		"input":            {fmt.Errorf("x: %w", &options.Error{}), exitInputs},
+		"key":              {&rack.Error{Status: 401}, exitAuth},
+		"no such app":      {&rack.Error{Status: 404}, exitInputs},
+		"dial timeout":     {&rack.Error{Err: dial}, exitUnavailable},
+		"header timeout":   {&rack.Error{Err: context.DeadlineExceeded}, exitUnavailable},
+		"gateway timeout":  {&rack.Error{Status: 504}, exitUnavailable},
+		"our limit":        {&workflow.LeftError{What: "build B", Err: late}, exitTimeout},
+		"not live yet":     {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.TimedOut}}, exitTimeout},
+		"rolled back":      {&workflow.NotLiveError{Outcome: rack.Outcome{Verdict: rack.RolledBack}}, exitFailed},
+		"build failed":     {&workflow.BuildFailedError{ID: "B"}, exitFailed},
+		"interrupted":      {&workflow.LeftError{What: "build B", Err: Signal(2)}, 130},
+		"terminated":       {Signal(15), 143},
+		"check: source":    {&workflow.CheckError{Source: 1, Access: &rack.Error{Status: 401}}, exitInputs},
+		"check: key":       {denied(rack.TroubleKey, &rack.Error{Status: 401}), exitAuth},
+		"check: right":     {denied(rack.TroubleRight, &rack.Error{Status: 403}), exitAuth},
+		"check: rack":      {denied(rack.TroubleRack, &rack.Error{Status: 401}), exitInputs},
+		"check: which":     {denied(rack.TroubleTarget, &rack.Error{Status: 404}), exitInputs},
+		"check: app":       {denied(rack.TroubleApp, &rack.Error{Status: 404}), exitInputs},
+		"check: host":      {denied(rack.TroubleHost, &rack.Error{Err: &net.DNSError{}}), exitUnavailable},
+		"check: clock":     {denied(rack.TroubleClock, &rack.Error{Err: &tls.CertificateVerificationError{}}), exitUnavailable},
+		"check: no rack":   {denied(rack.TroubleDown, &rack.Error{Status: 404}), exitUnavailable},
+		"check: our limit": {late, exitTimeout},
+		"anything else":    {errors.New("x"), exitFailed},
 	} {
 		if got, _ := explain(c.err, false); got != c.want {
 			t.Errorf("%s: status %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+// denied is a check that found something in the way to the app.
+func denied(t rack.Trouble, err error) error {
+	return &workflow.CheckError{Access: &rack.AccessError{Trouble: t, Err: err}}
+}
+
+// TestNoHintAtTheWrongThing: another authority does not help a clock that is wrong.
+func TestNoHintAtTheWrongThing(t *testing.T) {
+	cert := &rack.Error{Err: &tls.CertificateVerificationError{}}
+	if _, hint := explain(denied(rack.TroubleClock, cert), false); hint != "" {
+		t.Errorf("clock: hint %q", hint)
+	}
+	if _, hint := explain(denied(rack.TroubleCertificate, cert), false); !strings.Contains(hint, "ca-file") {
+		t.Errorf("certificate: hint %q", hint)
 	}
 }
 

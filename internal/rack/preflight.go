@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -109,16 +108,4 @@ func (c *Client) racks(ctx context.Context) ([]string, error) {
 // takes a part of a name that only one has, so a part is enough.
 func (c *Client) among(names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, c.endpoint.rack) })
-}
-
-// NewestRelease asks for the release of an app that a new build gets its
-// environment from, promoted or not. An app without any has none: ok is false.
-func (c *Client) NewestRelease(ctx context.Context, app string) (r Release, ok bool, err error) {
-	var list []Release
-	k := call{method: http.MethodGet, path: path("apps", app, "releases"), query: url.Values{"limit": {"1"}}, repeatable: true}
-	if err := c.do(ctx, k, &list); err != nil || len(list) == 0 {
-		return Release{}, false, err
-	}
-	r, err = c.Release(ctx, app, list[0].ID) // a v2 rack leaves the environment out of lists
-	return r, err == nil, err
 }

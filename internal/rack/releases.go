@@ -19,6 +19,17 @@ func (c *Client) Releases(ctx context.Context, app string, limit int) ([]Release
 	return rs, c.do(ctx, call{method: http.MethodGet, path: path("apps", app, "releases"), query: limited(limit), repeatable: true}, &rs)
 }
 
+// NewestRelease asks for the release of an app that a new build gets its
+// environment from, promoted or not. An app without any has none: ok is false.
+func (c *Client) NewestRelease(ctx context.Context, app string) (r Release, ok bool, err error) {
+	list, err := c.Releases(ctx, app, 1)
+	if err != nil || len(list) == 0 {
+		return Release{}, false, err
+	}
+	r, err = c.Release(ctx, app, list[0].ID) // a v2 rack leaves the environment out of lists
+	return r, err == nil, err
+}
+
 // ReleaseOptions are what a new release shall differ in from the newest one.
 type ReleaseOptions struct {
 	Build       string  // "" keeps the newest release's

@@ -25,6 +25,7 @@ func TestIgnoredBy(t *testing.T) {
 		{"taken back and out again", "*\n!convox.yml\n  /convox.* \r\n", "convox.yml", 3, "/convox.*"},
 		{"byte order mark", "\ufeffconvox.yml", "convox.yml", 1, "\ufeffconvox.yml"},
 		{"byte order mark further down", "a\n\ufeffconvox.yml", "convox.yml", 0, ""},
+		{"byte order mark further down is part of a name", "*\n\ufeffconvox.yml", "convox.yml", 1, "*"},
 		{"comment further down", "a\n#convox.yml", "convox.yml", 0, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

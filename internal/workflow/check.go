@@ -105,7 +105,7 @@ func (r *Report) source(ctx context.Context, in CheckInputs, seen sight) error {
 	r.add(faults...)
 	if m != nil {
 		r.add(in.environment(text, m, seen, faults)...)
-		r.add(in.arguments(text, m, seen)...)
+		r.add(in.arguments(text, m)...)
 	}
 	return r.upload(ctx, in.Source, text, m)
 }

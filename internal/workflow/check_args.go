@@ -25,19 +25,11 @@ func commas(wrong *options.Error) []Finding {
 	return findings(told)
 }
 
-// arguments finds build args that nothing takes, and those that do not arrive as
-// they are.
-func (in CheckInputs) arguments(text []byte, m *manifest.Manifest, seen sight) []Finding {
+// arguments finds build args that nothing takes.
+func (in CheckInputs) arguments(text []byte, m *manifest.Manifest) []Finding {
 	var list []Finding
 	say := func(level ci.Level, about, format string, args ...any) {
 		list = append(list, Finding{Level: level, Subject: about, Text: fmt.Sprintf(format, args...)})
-	}
-	if seen.App.Generation == "3" {
-		for _, a := range in.BuildArgs {
-			if strings.ContainsAny(a.Value, splitters) {
-				say(ci.LevelWarning, aboutArguments, "%q holds a blank, a quote or a backslash, at which a v3 Rack takes it apart as a shell would", a.Key)
-			}
-		}
 	}
 	files, names, stages := in.dockerfiles(m)
 	if in.Development {
@@ -59,10 +51,6 @@ func (in CheckInputs) arguments(text []byte, m *manifest.Manifest, seen sight) [
 	}
 	return list
 }
-
-// splitters are the characters of a value that a v3 Rack does not pass on as they
-// are: it puts the arguments into one command line and takes that apart again.
-const splitters = " \t\r\n'\"\\"
 
 // dockerfiles reads the Dockerfiles that can be read: their names, the names in
 // their ARG lines, and whether each has a stage named development.

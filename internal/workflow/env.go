@@ -107,22 +107,11 @@ func (e *DroppedError) Error() string {
 	return "replace-env would leave out variables that the app has: " + strings.Join(e.Names, ", ")
 }
 
-// newest returns the newest release of an app, promoted or not, with its
-// environment: what the next release starts from. An app without any gives the zero
-// release.
-func (j Job) newest(ctx context.Context, app string) (rack.Release, error) {
-	list, err := j.Rack.Releases(ctx, app, 1)
-	if err != nil || len(list) == 0 {
-		return rack.Release{}, err
-	}
-	return j.Rack.Release(ctx, app, list[0].ID)
-}
-
 // setEnv makes a release with the variables, if that changes anything, and
 // returns the newest release.
 func (j Job) setEnv(ctx context.Context, app string, in EnvInputs) (rack.Release, error) {
 	next := in.variables()
-	newest, err := j.newest(ctx, app)
+	newest, _, err := j.Rack.NewestRelease(ctx, app)
 	unseen := errors.Is(err, rack.ErrForbidden) || errors.Is(err, rack.ErrUnauthorized)
 	if err != nil && !(unseen && in.ReplaceEnv && in.AllowDrop) { // a deploy key may replace what it may not read
 		return newest, err

@@ -9,7 +9,7 @@ import (
 
 // Env returns the variables of an app's newest release, promoted or not.
 func Env(ctx context.Context, j Job, in ListEnvInputs) (map[string]string, error) {
-	r, err := j.newest(ctx, in.App)
+	r, _, err := j.Rack.NewestRelease(ctx, in.App)
 	return r.Variables(), err
 }
 
@@ -33,7 +33,7 @@ func (e *NoVariableError) Error() string { return "app " + e.App + " has no vari
 // EnvGet returns the variables of an app's newest release as lines of
 // NAME=VALUE, or the value of one.
 func EnvGet(ctx context.Context, j Job, in EnvGetInputs) (string, error) {
-	r, err := j.newest(ctx, in.App)
+	r, _, err := j.Rack.NewestRelease(ctx, in.App)
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 
 // Job is what the verbs work with.
 type Job struct {
-	Rack    *rack.Client
+	Rack    *rack.Client // nil for a check without one
 	Log     ci.Log
 	Outputs Outputs
 	Commit  func(ctx context.Context, dir string) commit.Commit // of a directory
