@@ -23,8 +23,8 @@ const (
 	blockSize = 256 << 10
 
 	// window is the bytes of text before a block that it may refer to, so that little is lost by
-	// compressing it apart: half of what deflate could (RFC 1951, section 2) costs half the time, and
-	// 0.2 % more bytes.
+	// compressing it apart: half of what deflate could (RFC 1951, section 2) costs half the time
+	// and hardly any bytes.
 	window = 16 << 10
 
 	// minWorkers and maxWorkers bound the blocks compressed at once, each of which takes about 1.5
