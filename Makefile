@@ -38,6 +38,9 @@ fix:
 bench:
 	scripts/need pigz
 	go run ./bench/pack
+	go run ./bench/pack -link 100
+	go run ./bench/logs
+	go run ./bench/ending
 
 size:
 	go run ./bench/size

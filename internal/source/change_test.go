@@ -94,7 +94,7 @@ func TestNameThatChanges(t *testing.T) {
 	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// Of 400 files the first 64 are opened and the first 128 or so are walked when nothing moves.
+	// Of 400 files the first 32 are opened and the first 128 or so are walked when nothing moves.
 	tests := []struct {
 		name   string
 		file   string
@@ -214,7 +214,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 }
 
 func TestReadAheadIsBounded(t *testing.T) {
-	const heads, queued, others = 64, 128, 10 // others are the folders on the way down, and files being opened
+	const heads, queued, others = 32, 128, 10 // others are the folders on the way down, and files being opened
 	for name, most := range map[string]int{"all/f%04d": heads + others, "d%04d/f": heads + queued + others} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -243,7 +243,7 @@ func TestReadAheadIsBounded(t *testing.T) {
 
 // What is held is bounded in bytes, whatever is in the tree: nobody reads the archive here.
 func TestMemoryIsBounded(t *testing.T) {
-	const limit = 18 << 20 // bytes; of four compressors, their blocks, and read-ahead
+	const limit = 12 << 20 // bytes; of four compressors, their blocks, and read-ahead
 	before := runtime.GOMAXPROCS(8)
 	defer runtime.GOMAXPROCS(before)
 	for _, test := range []struct{ files, size int }{{1, 64 << 20}, {500, 70 << 10}, {2000, 10 << 10}} {

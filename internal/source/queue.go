@@ -21,9 +21,9 @@ const (
 	// one the rest is read when it is written, where the system reads ahead by itself.
 	headSize = 64 << 10
 
-	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 4
+	// heads is the number of files read ahead, so that read-ahead takes at most heads*headSize = 2
 	// MiB.
-	heads = 64
+	heads = 32
 
 	// queued is the number of entries walked ahead. Each may hold one open folder.
 	queued = 128
