@@ -1,11 +1,14 @@
 package rackd_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
@@ -123,12 +126,15 @@ func TestPingsAreAnswered(t *testing.T) {
 	m := startRunning(t)
 	p := m.begin("one", "sleep 3600")
 	conn := m.enter(p.ID, "mkfifo /tmp/gate; cat /tmp/gate")
-	for range 200 {
-		m.must(conn.Write(m.Context(), websocket.MessageText, []byte("never read")))
+	piece := bytes.Repeat([]byte("x"), 1<<10) // as clients send them; all together are more than fits into pipes
+	for range 250 {
+		m.must(conn.Write(m.Context(), websocket.MessageText, piece))
 	}
 	end := make(chan []string, 1)
 	go func() { end <- m.ending(conn) }()
-	m.must(conn.Ping(m.Context()))
+	patient, done := context.WithTimeout(m.Context(), 20*time.Second)
+	defer done()
+	m.must(conn.Ping(patient))
 	m.wantMessages("open the gate", m.exec(p.ID, "timeout 30 sh -c 'until test -p /tmp/gate; do :; done; echo go > /tmp/gate'"), ended("", 0))
 	m.wantMessages("the command", receive(m, end), ended("go\n", 0))
 }
