@@ -24,9 +24,9 @@ type Job struct {
 	Command string // handed to a shell on v2 racks, taken apart into words on v3
 	Release string // whose image and environment it has; "" is the active one
 	Limit   time.Duration
-	Input   io.Reader                // nil: there is none
-	Output  io.Writer                // takes what the command prints
-	Began   func(process, at string) // told of the process once there is one; nil for nobody
+	Input   io.Reader            // nil: there is none
+	Output  io.Writer            // takes what the command prints
+	Began   func(process string) // told of the process once there is one; nil for nobody
 }
 
 // CommandError says that a command cannot be sent to a rack as it is.
@@ -58,7 +58,7 @@ func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 		return 0, err
 	}
 	if j.Began != nil {
-		j.Began(p.ID, p.Release)
+		j.Began(p.ID)
 	}
 	if err := c.awaitRunning(ctx, app.Name, p.ID); err != nil {
 		return 0, err

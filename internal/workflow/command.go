@@ -20,6 +20,7 @@ type command struct {
 	limit   time.Duration
 	input   io.Reader // nil: there is none
 	name    string    // what a person reads it is
+	began   func(process string)
 }
 
 // ExitError says that a command has ended with a status other than 0.
@@ -47,7 +48,7 @@ func (j Job) run(ctx context.Context, c command) error {
 	err := j.Log.Foreign(func(w io.Writer) (err error) {
 		status, err = j.Rack.Run(ctx, c.app, rack.Job{
 			Service: c.service, Command: c.text, Release: c.release, Limit: c.limit, Input: c.input, Output: w,
-			Began: func(process, release string) { j.Output("process", process) },
+			Began: c.began,
 		})
 		return err
 	})

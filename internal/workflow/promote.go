@@ -99,12 +99,13 @@ func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 	if err != nil {
 		return p.neverBegan(ctx, before, err)
 	}
-	j.Output("previous-release", before.Release)
 	if newer := j.compare(ctx, before, p); newer != nil {
+		j.Output("previous-release", before.Release)
 		return newer.Outcome, newer
 	}
 	j.printf("Promoting %s", p.release)
 	before, err = j.begin(ctx, before, p)
+	j.Output("previous-release", before.Release)
 	if err != nil {
 		return p.neverBegan(ctx, before, fmt.Errorf("promote %s: %w", p.release, err))
 	}
@@ -172,7 +173,6 @@ func (j Job) begin(ctx context.Context, before rack.App, p promotion) (rack.App,
 		if before, err = j.turn(ctx, p); err != nil {
 			return before, err
 		}
-		j.Output("previous-release", before.Release)
 	}
 }
 

@@ -61,5 +61,6 @@ func (j Job) runOnce(ctx context.Context, in RunInputs) error {
 		j.printf("Process: %s", p.ID)
 		return nil
 	}
-	return j.run(ctx, command{app: app, service: in.Service, text: in.Command, release: in.Release, limit: in.RunTimeout, input: j.Input, name: "the command"})
+	return j.run(ctx, command{app: app, service: in.Service, text: in.Command, release: in.Release, limit: in.RunTimeout, input: j.Input, name: "the command",
+		began: func(process string) { j.Output("process", process) }})
 }
