@@ -76,7 +76,7 @@ func argument(input string) string {
 	switch input {
 	case "context":
 		return "DIR"
-	case "env...":
+	case "set-env...":
 		return "NAME=VALUE..."
 	case "to":
 		return "RELEASE"

@@ -64,7 +64,7 @@ func (p *process) envCommands() *cobra.Command {
 	env := verb(p, "env", "List the names of an app's variables", "", on(p, shown(workflow.Env, p.showNames)))
 	env.AddCommand(
 		verb(p, "get", "Print the value of a variable, or of all", "name", on(p, shown(workflow.EnvGet, showText[workflow.EnvGetInputs](p)))),
-		verb(p, "set", "Change variables, which makes a release", "env...", onOwn(p, only(workflow.EnvSet))),
+		verb(p, "set", "Change variables, which makes a release", "set-env...", onOwn(p, only(workflow.EnvSet))),
 	)
 	return env
 }

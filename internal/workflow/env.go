@@ -19,7 +19,7 @@ const (
 
 // EnvInputs are variables for the environment of an app.
 type EnvInputs struct {
-	Env        options.Pairs `env:"env" usage:"NAME=VALUE a line, variables of the app's environment; a bare NAME takes its value from the environment"`
+	Env        options.Pairs `env:"set-env" usage:"NAME=VALUE a line, variables of the app's environment; a bare NAME takes its value from the environment"`
 	EnvFile    options.Path  `env:"env-file" usage:"file of NAME=VALUE lines, variables of the app's environment"`
 	ReplaceEnv bool          `env:"replace-env" envDefault:"false" usage:"make the given variables all there are, instead of changing those that are named"`
 	AllowDrop  bool          `env:"allow-drop" envDefault:"false" usage:"let replace-env leave out variables that the app has"`
@@ -41,11 +41,11 @@ func (in EnvInputs) variables() map[string]string {
 // check puts the variables of the file and those that are given together, and
 // finds everything that is wrong with them. What is given on the spot comes later.
 func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
-	given, missing := in.Env.Resolve("env", lookup)
+	given, missing := in.Env.Resolve("set-env", lookup)
 	fromFile, wrong := readEnvFile(string(in.EnvFile))
 	found := []error{missing, wrong}
 	if in.ReplaceEnv && in.Env == nil && in.EnvFile == "" {
-		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with env or env-file"))
+		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with set-env or env-file"))
 	}
 	if missing == nil {
 		in.Env = append(fromFile, given...)
@@ -61,13 +61,13 @@ func checkVariables(env map[string]string) error {
 		size += len(name) + len(value) + 2
 		switch {
 		case strings.ContainsAny(value, "\r\n"):
-			found = append(found, refuse("env", name, "has a value with a line break, which a Rack cannot keep", "a value of one line"))
+			found = append(found, refuse("set-env", name, "has a value with a line break, which a Rack cannot keep", "a value of one line"))
 		case len(name)+len(value) >= maxEnvLine:
-			found = append(found, refuse("env", name, "is too long for a Rack", "less than 64 KB a variable"))
+			found = append(found, refuse("set-env", name, "is too long for a Rack", "less than 64 KB a variable"))
 		}
 	}
 	if size > maxEnv {
-		found = append(found, refuse("env", "", "is too long for a Rack", "8 MB together"))
+		found = append(found, refuse("set-env", "", "is too long for a Rack", "8 MB together"))
 	}
 	return options.Join(found...)
 }

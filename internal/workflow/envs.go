@@ -61,7 +61,7 @@ type EnvSetInputs struct {
 func (in *EnvSetInputs) Check(lookup func(string) (string, bool)) error {
 	var none error
 	if in.Env == nil && in.EnvFile == "" {
-		none = refuse("env", "", "is required", "NAME=VALUE, or env-file in its place")
+		none = refuse("set-env", "", "is required", "NAME=VALUE, or env-file in its place")
 	}
 	return options.Join(in.Target.Check(lookup), in.EnvInputs.check(lookup), none)
 }
