@@ -24,6 +24,7 @@ type frontServer struct {
 	promoted atomic.Bool   // a promote went through
 	settled  atomic.Bool   // the story wants the truth about apps
 	polled   chan struct{} // gets one when an app was shown after a promote
+	closed   chan struct{} // is closed with the front
 }
 
 // fronts are what a front may change of a rack's answers.
@@ -37,8 +38,10 @@ var fronts = map[string]func(*frontServer, *http.Response) error{
 		}
 		return nil
 	},
-	// uncancellable is a rack from before builds could be cancelled: see front.
+	// uncancellable is a rack from before builds could be cancelled, deaf one that takes
+	// no upload: see refuse.
 	"uncancellable": func(*frontServer, *http.Response) error { return nil },
+	"deaf":          func(*frontServer, *http.Response) error { return nil },
 }
 
 // front puts an HTTPS server with a certificate of its own before the rack that
@@ -50,21 +53,16 @@ func front(ts *testscript.TestScript, neg bool, args []string) {
 		change = fronts[args[0]]
 	}
 	if neg || len(args) > 0 && change == nil {
-		ts.Fatalf("usage: front [busy | slow | uncancellable]")
+		ts.Fatalf("usage: front [busy | slow | uncancellable | deaf]")
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: ts.Getenv("RACK_HOST")})
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // handshakes are refused and clients leave, on purpose
-	var handler http.Handler = proxy
-	if len(args) == 1 && args[0] == "uncancellable" {
-		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if strings.HasSuffix(r.URL.Path, "/cancel") {
-				w.WriteHeader(http.StatusNotFound)
-				return
-			}
+	f := &frontServer{polled: make(chan struct{}, 1), closed: make(chan struct{})}
+	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(args) != 1 || !f.refuse(args[0], w, r) {
 			proxy.ServeHTTP(w, r)
-		})
-	}
-	f := &frontServer{Server: httptest.NewUnstartedServer(handler), polled: make(chan struct{}, 1)}
+		}
+	}))
 	if change != nil {
 		proxy.ModifyResponse = func(r *http.Response) error { return change(f, r) }
 	}
@@ -77,6 +75,20 @@ func front(ts *testscript.TestScript, neg bool, args []string) {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), ca, 0o644))
 	ts.Setenv("FRONT", f.Listener.Addr().String())
+}
+
+// refuse keeps a request from the rack, if a front is to.
+func (f *frontServer) refuse(kind string, w http.ResponseWriter, r *http.Request) bool {
+	switch {
+	case kind == "uncancellable" && strings.HasSuffix(r.URL.Path, "/cancel"):
+		w.WriteHeader(http.StatusNotFound)
+	case kind == "deaf" && strings.Contains(r.URL.Path, "/objects/"):
+		r.Body.Read(make([]byte, 1)) // it has begun, and goes no further
+		<-f.closed // a server does not see that a client leaves while its body is not read
+	default:
+		return false
+	}
+	return true
 }
 
 // showUpdating changes what the rack says of an app.
@@ -103,6 +115,7 @@ func (f *frontServer) showUpdating(r *http.Response) error {
 }
 
 func (f *frontServer) close() {
+	close(f.closed)
 	f.CloseClientConnections()
 	f.Close()
 }

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // key is the deploy key of every story. It holds characters that have a meaning
 // in URLs, so that it travels in several spellings; none of them may be shown.
-const key = "orchid/pale+42%moon"
+const key = "orchid/pale+42%moon@#! fin"
 
 // TestScript runs the user stories. They build real images, so that it fails
 // where that is not possible: a story that is skipped would tell nobody.
@@ -46,12 +46,14 @@ func TestScript(t *testing.T) {
 			"app":         createApp,
 			"await":       await,
 			"between":     between,
+			"drained":     drained,
 			"ended":       ended,
 			"equal":       equal,
 			"example":     example,
 			"feed":        feed,
 			"filevar":     fileVar,
 			"fingerprint": fingerprint,
+			"flood":       flood,
 			"front":       front,
 			"gate":        gate,
 			"github":      github,
