@@ -15,9 +15,10 @@ import (
 func recordFile(token string) string { return "/tmp/.convox-ci-" + token }
 
 // recording is a script that runs a command, which is a script too, and leaves a
-// record of it.
+// record of it. It sets no variable: the command might have one of that name from
+// its environment.
 func recording(command, token string) string {
-	return fmt.Sprintf("r=%s; { echo $$ >$r.pid; } 2>/dev/null; (%s); s=$?; { echo $s >$r; } 2>/dev/null; exit $s", recordFile(token), command)
+	return fmt.Sprintf("{ echo $$ >%[1]s.pid; } 2>/dev/null; (%[2]s); set -- $?; { echo $1 >%[1]s; } 2>/dev/null; exit $1", recordFile(token), command)
 }
 
 // kept is what a container says in which a record can be left.
