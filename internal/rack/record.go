@@ -26,7 +26,7 @@ const kept = "a record can be kept"
 
 // probeRecord is the script that finds out.
 func probeRecord(token string) string {
-	return fmt.Sprintf("{ : >%s.try; } 2>/dev/null && echo %s", recordFile(token), kept)
+	return fmt.Sprintf("{ true >%s.try; } 2>/dev/null && echo %s", recordFile(token), kept)
 }
 
 // What reading a record finds, on a line of its own.
@@ -38,10 +38,11 @@ const (
 )
 
 // readRecord is the script that reads a record. A status may be written between
-// the look for it and the look for the process, so it is looked for again.
+// the look for it and the look for the process, so it is looked for again. A shell
+// may end where ":" cannot write, which it does not with "true".
 func readRecord(token string) string {
 	return fmt.Sprintf("r=%s; t() { if [ -s $r ]; then echo %s $(cat $r); exit 0; fi; }; t; "+
-		"if [ ! -s $r.pid ]; then if { : >$r.try; } 2>/dev/null; then echo %s; else echo %s; fi; exit 0; fi; "+
+		"if [ ! -s $r.pid ]; then if { true >$r.try; } 2>/dev/null; then echo %s; else echo %s; fi; exit 0; fi; "+
 		"if kill -0 $(cat $r.pid) 2>/dev/null; then echo %s; exit 0; fi; t; echo %s",
 		recordFile(token), recordEnded, recordNone, recordLost, recordRunning, recordLost)
 }
