@@ -16,9 +16,9 @@ func (p *process) copyBuild(ctx context.Context, in workflow.CopyInputs) error {
 	return p.with(ctx, in.Where(), func(from workflow.Job) (err error) {
 		to := from
 		if !in.SameRack() {
-			client, done, err := p.connect(ctx, in.To())
-			if err != nil {
-				return err
+			client, done, failed := p.connect(ctx, in.To())
+			if failed != nil {
+				return failed
 			}
 			defer func() { err = errors.Join(err, done()) }()
 			to.Rack = client

@@ -151,8 +151,11 @@ func ofCommand(err error) (status int, hint string, ok bool) {
 		release *workflow.NoReleaseError
 		name    *workflow.NoVariableError
 		layout  *workflow.LayoutError
+		unknown *rack.NoStatusError
 	)
 	switch {
+	case errors.As(err, &unknown) && errors.Is(err, rack.ErrNotFound): // the process is not there any more, which was
+		return exitFailed, "", true
 	case errors.As(err, &hook) && errors.As(err, &ended):
 		return exitFailed, "", true
 	case errors.As(err, &ended):

@@ -35,7 +35,7 @@ func (o LogOptions) header() http.Header {
 func (c *Client) AppLog(ctx context.Context, app string, o LogOptions, out io.Writer) error {
 	copied := &activity{out: out}
 	for delay := reopenDelay; ; delay = min(2*delay, maxReopenDelay) {
-		opened := time.Now()
+		before, opened := copied.heard(), time.Now()
 		err := c.appLogOnce(ctx, app, o, copied)
 		var e *Error
 		switch {
@@ -48,13 +48,15 @@ func (c *Client) AppLog(ctx context.Context, app string, o LogOptions, out io.Wr
 		case !o.Follow, errors.As(err, &e) && !again(e, true):
 			return err
 		}
+		if copied.heard().After(before) {
+			delay = reopenDelay
+		}
 		c.notice("log of " + app + ": " + err.Error() + "; opening it again")
 		if err := sleep(ctx, delay); err != nil {
 			return err
 		}
 		if heard := copied.heard(); !heard.IsZero() {
 			o.Since = time.Since(heard)
-			delay = reopenDelay
 		} else {
 			o.Since += time.Since(opened)
 		}

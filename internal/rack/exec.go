@@ -6,14 +6,13 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/coder/websocket"
 )
 
 const (
-	inputSize    = 1024             // bytes of one message of input, as the official clients have it
-	inputTimeout = 30 * time.Second // for the rack to take one
+	inputSize = 1024 // bytes of one message of input, as the official clients have it
+	maxStatus = 255  // that a process can end with: more would be cut, 256 to success
 )
 
 // ExecOptions say what is run in a process.
@@ -42,7 +41,7 @@ func (e *NoStatusError) Unwrap() error { return e.Err }
 var errNoStatus = errors.New("its output ended without one")
 
 // Exec runs a command in a running process and returns its exit status, 255 for
-// one that the rack gives as negative. A stream that breaks is a [NoStatusError]:
+// one that no process can end with. A stream that breaks is a [NoStatusError]:
 // the command may go on or not.
 func (c *Client) Exec(ctx context.Context, app, process string, o ExecOptions) (int, error) {
 	h := http.Header{"Command": {o.Command}, "Tty": {"false"}}
@@ -64,13 +63,13 @@ func (c *Client) Exec(ctx context.Context, app, process string, o ExecOptions) (
 	if ours(ended) != nil {
 		return 0, ours(ended)
 	}
-	status, fault, ok, err := filter.end()
+	status, fault, ok, err := filter.end(ended != nil)
 	switch {
 	case err != nil:
 		return 0, ours(err)
 	case ok && fault == "":
-		if status < 0 {
-			status = 255
+		if status < 0 || status > maxStatus {
+			status = maxStatus
 		}
 		return status, nil
 	case ctx.Err() != nil:
@@ -85,25 +84,21 @@ func (c *Client) Exec(ctx context.Context, app, process string, o ExecOptions) (
 	return 0, &NoStatusError{Ended: true, Err: errNoStatus}
 }
 
-// sendInput sends what there is and then that there is no more. An error shows
-// where the stream is read.
+// sendInput sends what there is and then that there is no more. It waits as long
+// as the rack takes, since a command may do other things before it reads on. An
+// error shows where the stream is read.
 func sendInput(ctx context.Context, conn *websocket.Conn, from io.Reader) {
-	send := func(kind websocket.MessageType, p []byte) error {
-		within, done := context.WithTimeout(ctx, inputTimeout)
-		defer done()
-		return conn.Write(within, kind, p)
-	}
 	p := make([]byte, inputSize)
 	for from != nil {
 		n, err := from.Read(p)
-		if n > 0 && send(websocket.MessageText, p[:n]) != nil {
+		if n > 0 && conn.Write(ctx, websocket.MessageText, p[:n]) != nil {
 			return
 		}
 		if err != nil {
 			break
 		}
 	}
-	send(websocket.MessageBinary, nil)
+	conn.Write(ctx, websocket.MessageBinary, nil)
 }
 
 // receive copies a stream to out, message by message, until the rack ends it;

@@ -75,11 +75,13 @@ func mayBeExit(b []byte) bool {
 }
 
 // end is called when nothing more comes. It gives the status, and what the rack
-// said behind it; what was held back and is no line goes out as output.
-func (f *exitFilter) end() (status int, fault string, ok bool, err error) {
+// said behind it; what was held back and is no line goes out as output. Where the
+// stream was cut, so may the line be: it counts only with its end.
+func (f *exitFilter) end(cut bool) (status int, fault string, ok bool, err error) {
 	held := f.held
 	f.held = nil
-	if m := exitLine.FindSubmatch(held); m != nil {
+	whole := !cut || bytes.HasSuffix(held, []byte("\n"))
+	if m := exitLine.FindSubmatch(held); m != nil && whole {
 		status, _ = strconv.Atoi(string(m[1])) // the pattern allows nothing else
 		return status, message(m[2]), true, nil
 	}

@@ -169,15 +169,18 @@ func (c *Client) ImportBuildOnce(ctx context.Context, app string, open func() (i
 // MakeRelease is [Client.CreateRelease], made exactly once; see
 // [Client.StartBuild] for what that means.
 func (c *Client) MakeRelease(ctx context.Context, app string, o ReleaseOptions) (Release, error) {
-	before, err := c.Releases(ctx, app, recent)
-	if err != nil {
-		return Release{}, err
+	before, unknown := c.Releases(ctx, app, recent)
+	if unknown != nil && !errors.Is(unknown, ErrForbidden) { // a key may be allowed to make one, and not to list
+		return Release{}, unknown
 	}
 	return once(ctx, c, deed[Release]{
 		what: "create the release",
 		id:   func(r Release) string { return r.ID },
 		do:   func(ctx context.Context) (Release, error) { return c.CreateRelease(ctx, app, o) },
 		find: func(ctx context.Context) ([]Release, error) {
+			if unknown != nil {
+				return nil, unknown
+			}
 			now, err := c.Releases(ctx, app, recent)
 			if err != nil {
 				return nil, err

@@ -79,7 +79,8 @@ func shellWord(text string) string {
 }
 
 // CommandLine is the text of a command whose words are given. Racks of both
-// generations take it apart into the same words again.
+// generations take it apart into the same words again, but that the shell of a v2
+// rack takes NAME=VALUE before the command for a variable.
 func CommandLine(words []string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
@@ -95,6 +96,22 @@ func (a App) script(text string) string {
 		return CommandLine([]string{"sh", "-c", text})
 	}
 	return text
+}
+
+// Fit is a command as the rack that the app is on can be told it, which is in the
+// header of a request: on one line, without control characters. The error is a
+// [*CommandError].
+func (a App) Fit(command string) (string, error) {
+	lines := strings.ContainsAny(command, "\r\n")
+	switch {
+	case strings.ContainsFunc(command, func(r rune) bool { return r != '\t' && r != '\n' && r != '\r' && (r < ' ' || r == 0x7f) }):
+		return "", &CommandError{"has a control character in it, which a Rack cannot be told"}
+	case lines && a.onV3():
+		return "", &CommandError{"has a line break in it, which a v3 Rack cannot be told; put the lines into a script of the image"}
+	case lines:
+		return "eval " + shellText(command), nil
+	}
+	return command, nil
 }
 
 // recorded is a command that leaves a record, and whether the rack is to put the

@@ -15,9 +15,10 @@ import (
 func recordFile(token string) string { return "/tmp/.convox-ci-" + token }
 
 // recording is a script that runs a command, which is a script too, and leaves a
-// record of it.
+// record of it. It sets no variable: the command might have one of that name from
+// its environment.
 func recording(command, token string) string {
-	return fmt.Sprintf("r=%s; { echo $$ >$r.pid; } 2>/dev/null; (%s); s=$?; { echo $s >$r; } 2>/dev/null; exit $s", recordFile(token), command)
+	return fmt.Sprintf("{ echo $$ >%[1]s.pid; } 2>/dev/null; (%[2]s); set -- $?; { echo $1 >%[1]s; } 2>/dev/null; exit $1", recordFile(token), command)
 }
 
 // kept is what a container says in which a record can be left.
@@ -25,7 +26,7 @@ const kept = "a record can be kept"
 
 // probeRecord is the script that finds out.
 func probeRecord(token string) string {
-	return fmt.Sprintf("{ : >%s.try; } 2>/dev/null && echo %s", recordFile(token), kept)
+	return fmt.Sprintf("{ true >%s.try; } 2>/dev/null && echo %s", recordFile(token), kept)
 }
 
 // What reading a record finds, on a line of its own.
@@ -37,10 +38,11 @@ const (
 )
 
 // readRecord is the script that reads a record. A status may be written between
-// the look for it and the look for the process, so it is looked for again.
+// the look for it and the look for the process, so it is looked for again. A shell
+// may end where ":" cannot write, which it does not with "true".
 func readRecord(token string) string {
 	return fmt.Sprintf("r=%s; t() { if [ -s $r ]; then echo %s $(cat $r); exit 0; fi; }; t; "+
-		"if [ ! -s $r.pid ]; then if { : >$r.try; } 2>/dev/null; then echo %s; else echo %s; fi; exit 0; fi; "+
+		"if [ ! -s $r.pid ]; then if { true >$r.try; } 2>/dev/null; then echo %s; else echo %s; fi; exit 0; fi; "+
 		"if kill -0 $(cat $r.pid) 2>/dev/null; then echo %s; exit 0; fi; t; echo %s",
 		recordFile(token), recordEnded, recordNone, recordLost, recordRunning, recordLost)
 }

@@ -41,7 +41,8 @@ func (e *CommandError) Error() string { return e.Reason }
 // A stream that breaks ends nothing: where the container has a shell, the command
 // leaves a record of its end, which is read then.
 func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
-	if err := j.check(app); err != nil {
+	fit, err := app.Fit(j.Command)
+	if err != nil {
 		return 0, err
 	}
 	p, err := c.startHeld(ctx, app, j)
@@ -63,7 +64,7 @@ func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 	if err := c.awaitRunning(ctx, app.Name, p.ID); err != nil {
 		return 0, err
 	}
-	r := &running{client: c, app: app, process: p.ID, job: j, token: strings.ToLower(rand.Text())}
+	r := &running{client: c, app: app, process: p.ID, job: j, plain: fit, input: &fed{from: j.Input}, token: strings.ToLower(rand.Text())}
 	if err := r.prepare(ctx, p.Release); err != nil {
 		return 0, err
 	}
@@ -71,17 +72,6 @@ func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 		return r.recorded(ctx)
 	}
 	return r.once(ctx)
-}
-
-// check refuses what the headers of a request cannot carry.
-func (j Job) check(app App) error {
-	switch {
-	case strings.ContainsFunc(j.Command, func(r rune) bool { return r != '\t' && r != '\n' && r != '\r' && (r < ' ' || r == 0x7f) }):
-		return &CommandError{"has a control character in it, which a Rack cannot be told"}
-	case app.onV3() && strings.ContainsAny(j.Command, "\r\n"):
-		return &CommandError{"has a line break in it, which a v3 Rack cannot be told; put the lines into a script of the image"}
-	}
-	return nil
 }
 
 // startHeld starts a process that does nothing until the command is run in it.

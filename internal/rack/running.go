@@ -22,6 +22,10 @@ var (
 	errProcessGone = errors.New("its process has ended")
 	// errSilentStream ends a stream on which nothing came although the command has ended.
 	errSilentStream = errors.New("the stream is silent although the command has ended")
+	// errUnread is a look at a record that brought nothing of it.
+	errUnread = errors.New("the record of the command could not be read")
+	// errInputCut is the reason where a command ended well whose input may have been cut off.
+	errInputCut = errors.New("it has ended with status 0, but its stream broke, and with it maybe its input")
 )
 
 // running is a command under way in a process.
@@ -30,6 +34,8 @@ type running struct {
 	app        App
 	process    string
 	job        Job
+	plain      string // the command as the rack can be told it
+	input      *fed
 	token      string // of its record
 	keeps      bool   // the container can keep one
 	entrypoint string // of the image, where it has to be known
@@ -39,14 +45,13 @@ type running struct {
 func (r *running) prepare(ctx context.Context, release string) error {
 	delay := firstDelay
 	for n := 1; ; n++ {
-		printed := &head{}
-		_, err := r.client.Exec(ctx, r.app.Name, r.process, ExecOptions{Command: r.app.script(probeRecord(r.token)), Output: printed})
+		printed, err := r.ask(ctx, probeRecord(r.token))
 		var none *NoStatusError
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err == nil, errors.As(err, &none) && none.Ended, n == maxTries:
-			r.keeps = err == nil && strings.Contains(string(printed.kept), kept)
+			r.keeps = err == nil && strings.Contains(printed, kept)
 			return r.findEntrypoint(ctx, release)
 		}
 		r.client.notice(fmt.Sprintf("process %s: %v; trying again in %s", r.process, err, delay))
@@ -81,7 +86,7 @@ func (r *running) findEntrypoint(ctx context.Context, release string) error {
 func (r *running) once(ctx context.Context) (int, error) {
 	delay := firstDelay
 	for n := 1; ; n++ {
-		status, err := r.listen(ctx, r.job.Command, true, func(ctx context.Context) error {
+		status, err := r.listen(ctx, r.plain, true, func(ctx context.Context) error {
 			p, err := r.client.Process(ctx, r.app.Name, r.process)
 			if errors.Is(err, ErrNotFound) || err == nil && p.ended() {
 				return &NoStatusError{Ended: true, Err: errProcessGone}
@@ -113,7 +118,7 @@ func (r *running) recorded(ctx context.Context) (int, error) {
 		status, err := r.listen(ctx, command, prefix, func(ctx context.Context) error {
 			found, _, err := r.peek(ctx)
 			if errors.Is(err, ErrNotFound) || err == nil && found != recordRunning && found != recordNone {
-				return errSilentStream
+				return &NoStatusError{Err: errSilentStream}
 			}
 			return nil
 		})
@@ -125,6 +130,8 @@ func (r *running) recorded(ctx context.Context) (int, error) {
 		switch {
 		case unread != nil:
 			return 0, unread
+		case found == recordEnded && status == 0 && !r.input.none():
+			return 0, &NoStatusError{Ended: true, Err: errInputCut}
 		case found == recordEnded:
 			r.client.notice(fmt.Sprintf("process %s: the command has ended with status %d; of what it printed since the stream ended nothing is shown", r.process, status))
 			return status, nil
@@ -155,7 +162,7 @@ func (r *running) mayGoOn(ctx context.Context, err error) bool {
 	case errors.As(err, &e):
 		return again(e, true)
 	}
-	return errors.Is(err, errSilentStream)
+	return false
 }
 
 // listen runs the command and copies its output. When nothing comes for long it
@@ -174,7 +181,7 @@ func (r *running) listen(ctx context.Context, command string, entrypoint bool, l
 			}
 		}
 	}()
-	return r.client.Exec(ctx, r.app.Name, r.process, ExecOptions{Command: command, Entrypoint: entrypoint, Input: r.job.Input, Output: output})
+	return r.client.Exec(ctx, r.app.Name, r.process, ExecOptions{Command: command, Entrypoint: entrypoint, Input: r.input, Output: output})
 }
 
 // followRecord looks at the record until the command has ended.
@@ -208,13 +215,23 @@ func (r *running) peek(ctx context.Context) (found string, status int, err error
 	if err != nil {
 		return "", 0, err
 	}
-	printed := &head{}
-	_, err = r.client.Exec(within, r.app.Name, r.process, ExecOptions{Command: r.app.script(readRecord(r.token)), Output: printed})
-	if err != nil { // whatever it was, the next look may work
-		return "", 0, &Error{Method: "GET", Path: path("apps", r.app.Name, "processes", r.process, "exec"), Err: err}
+	printed, err := r.ask(within, readRecord(r.token))
+	if found, status = parseRecord(printed); err == nil && found == "" {
+		err = errUnread
 	}
-	found, status = parseRecord(string(printed.kept))
+	if err != nil { // whatever it was, the next look may work
+		return "", 0, &Error{Method: http.MethodGet, Path: path("apps", r.app.Name, "processes", r.process, "exec"), Err: err}
+	}
 	return found, status, nil
+}
+
+// ask runs a short script of ours and returns what it printed.
+func (r *running) ask(ctx context.Context, script string) (string, error) {
+	within, done := context.WithTimeoutCause(ctx, peekTimeout, errSilent)
+	defer done()
+	printed := &head{}
+	_, err := r.client.Exec(within, r.app.Name, r.process, ExecOptions{Command: r.app.script(script), Output: printed})
+	return string(printed.kept), err
 }
 
 // activity is a writer that knows when it was last written to.

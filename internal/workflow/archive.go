@@ -119,26 +119,17 @@ func (j Job) imported(ctx context.Context, app string, open func(context.Context
 		return rack.Build{}, err
 	}
 	defer j.awaiting("the import into " + app)()
-	var archive *rack.Archive
+	var sent *sending
 	b, err := j.Rack.ImportBuildOnce(ctx, app, func() (io.ReadCloser, error) {
-		if archive != nil && !again {
+		if sent != nil && !again {
 			return nil, errReadOnce
 		}
-		from, err := open(ctx)
-		if err != nil {
-			return nil, err
-		}
-		archive = rack.CheckArchive(from)
-		layout, err := archive.Layout()
-		if err == nil && !system.Takes(layout) {
-			err = &LayoutError{Layout: layout, Version: system.Version}
-		}
-		if err != nil {
-			archive.Close()
-			return nil, err
-		}
-		return archive, nil
-	}, func() rack.Build { return archive.Build() })
+		sent = &sending{}
+		return sent, sent.begin(ctx, open, system)
+	}, func() rack.Build { return sent.Build() })
+	if sent != nil {
+		err = sent.reason(err)
+	}
 	if b.ID != "" {
 		j.Output("build", b.ID)
 		j.printf("Build:   %s", b.ID)
@@ -146,7 +137,7 @@ func (j Job) imported(ctx context.Context, app string, open func(context.Context
 	if err != nil {
 		return b, err
 	}
-	return b, j.checkImported(ctx, app, b, archive.Build())
+	return b, j.checkImported(ctx, app, b, sent.Build())
 }
 
 // LayoutError says that a rack cannot read an archive of another generation.

@@ -21,6 +21,7 @@ type command struct {
 	input   io.Reader // nil: there is none
 	name    string    // what a person reads it is
 	began   func(process string)
+	given   string // the input that it comes from
 }
 
 // ExitError says that a command has ended with a status other than 0.
@@ -52,16 +53,21 @@ func (j Job) run(ctx context.Context, c command) error {
 		})
 		return err
 	})
-	var unfit *rack.CommandError
+	var wrong *rack.CommandError
 	switch {
-	case errors.As(err, &unfit):
-		return refuse("command", "", unfit.Error(), "a command of one line")
+	case errors.As(err, &wrong):
+		return unfit(c.given, wrong)
 	case err != nil:
 		return fmt.Errorf("%s: %w", c.name, err)
 	case status != 0:
 		return &ExitError{What: c.name, Status: status}
 	}
 	return nil
+}
+
+// unfit is the fault of an input whose command a rack cannot be told.
+func unfit(input string, err error) error {
+	return refuse(input, "", err.Error(), "a command of one line")
 }
 
 // Hooks are commands that a deploy runs around the promote.
@@ -89,14 +95,21 @@ func (e *HookError) Error() string {
 // Unwrap gives the reason.
 func (e *HookError) Unwrap() error { return e.Err }
 
-// checkHook refuses a hook without a command.
+// checkHook refuses a hook without a command, or without a service before it:
+// after the build it would be too late.
 func checkHook(input, text string) error {
 	service, command := splitHook(text)
-	if text == "" || service != "" && command != "" {
+	switch {
+	case text == "", serviceName.MatchString(service) && command != "":
 		return nil
+	case command == "":
+		return refuse(input, text, "names no command", aHook)
 	}
-	return refuse(input, text, "names no command", "a service and the command to run in it, as in: web bin/migrate")
+	return refuse(input, text, "does not begin with the name of a service", aHook)
 }
+
+// aHook is what is accepted as a hook.
+const aHook = "a service and the command to run in it, as in: web bin/migrate"
 
 // splitHook takes a hook apart: its first word is the service.
 func splitHook(text string) (service, command string) {
@@ -113,7 +126,7 @@ func (j Job) hook(ctx context.Context, in DeployInputs, hook HookError, text str
 	j.printf("Running %s on %s: %s", hook.Hook, hook.Release, text)
 	app, err := j.Rack.App(ctx, in.App)
 	if err == nil {
-		err = j.run(ctx, command{app: app, service: service, text: text, release: hook.Release, limit: in.RunTimeout, name: hook.Hook})
+		err = j.run(ctx, command{app: app, service: service, text: text, release: hook.Release, limit: in.RunTimeout, name: hook.Hook, given: hook.Hook})
 	}
 	if err != nil {
 		hook.Err = err

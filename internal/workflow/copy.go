@@ -26,8 +26,14 @@ func (in *CopyInputs) Check(lookup func(string) (string, bool)) error {
 	if in.ToApp == "" && in.ToRack == "" && in.ToRackURL == "" {
 		found = append(found, refuse("to-app", "", "is required", "the app to copy to, or another rack with to-rack or to-rack-url"))
 	}
-	if in.ToRackURL != "" && (in.ToHost != "" || in.ToPassword != "") {
+	to := in.To()
+	switch console := in.ToHost != "" || in.ToPassword != ""; {
+	case in.ToRackURL != "" && console:
 		found = append(found, refuse("to-rack-url", "", "contradicts to-host and to-password: it names a host and a password itself", "one of the two"))
+	case console && (to.Rack == LocalRack || to.RackURL != ""):
+		found = append(found, refuse("to-rack", in.ToRack, "must name a rack of the console that to-host and to-password are for", "the name of a rack"))
+	case in.ToRack != "" && to.Rack != LocalRack && to.RackURL == "" && to.Password == "":
+		found = append(found, refuse("to-password", "", "is required", "a deploy key, or to-rack-url in its place"))
 	}
 	if in.ToRack == LocalRack && in.Rack != LocalRack || in.Rack == LocalRack && in.ToRack != "" && in.ToRack != LocalRack {
 		found = append(found, refuse("to-rack", in.ToRack, "is a rack in this process only while rack is local", "the URL of a rack that runs, with to-rack-url"))
@@ -58,9 +64,7 @@ func (in CopyInputs) To() Target {
 }
 
 // SameRack tells whether the build stays on its rack.
-func (in CopyInputs) SameRack() bool {
-	return in.ToRack == "" && in.ToRackURL == "" || in.ToRack == in.Rack && in.ToRackURL == ""
-}
+func (in CopyInputs) SameRack() bool { return in.To().Connection == in.Connection }
 
 // CopyBuild makes a build of an app into one of another app, also on another
 // rack. The archive passes through this process as a stream.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -14,7 +17,7 @@ import (
 
 const (
 	maxEnvLine = 64<<10 - 1 // bytes of one variable: a rack fails at a longer line
-	maxEnv     = 8 << 20    // bytes of an environment: a rack ignores a form over 10 MB, and coding makes it longer
+	maxEnv     = 8 << 20    // bytes of an environment in the coding of forms: a rack ignores one over 10 MB
 )
 
 // EnvInputs are variables for the environment of an app.
@@ -44,11 +47,11 @@ func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
 	given, missing := in.Env.Resolve("set-env", lookup)
 	fromFile, wrong := readEnvFile(string(in.EnvFile))
 	found := []error{missing, wrong}
-	if in.ReplaceEnv && in.Env == nil && in.EnvFile == "" {
-		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with set-env or env-file"))
-	}
 	if missing == nil {
 		in.Env = append(fromFile, given...)
+	}
+	if in.ReplaceEnv && len(in.Env) == 0 && wrong == nil {
+		found = append(found, refuse("replace-env", "true", "would leave no variable at all", "variables with set-env or env-file"))
 	}
 	return options.Join(append(found, checkVariables(in.variables()))...)
 }
@@ -56,9 +59,8 @@ func (in *EnvInputs) check(lookup func(string) (string, bool)) error {
 // checkVariables refuses what a rack cannot keep. Values are not shown.
 func checkVariables(env map[string]string) error {
 	var found []error
-	size := 0
-	for name, value := range env {
-		size += len(name) + len(value) + 2
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		value := env[name]
 		switch {
 		case strings.ContainsAny(value, "\r\n"):
 			found = append(found, refuse("set-env", name, "has a value with a line break, which a Rack cannot keep", "a value of one line"))
@@ -66,10 +68,16 @@ func checkVariables(env map[string]string) error {
 			found = append(found, refuse("set-env", name, "is too long for a Rack", "less than 64 KB a variable"))
 		}
 	}
-	if size > maxEnv {
-		found = append(found, refuse("set-env", "", "is too long for a Rack", "8 MB together"))
+	return options.Join(append(found, checkSize(rack.FormatEnv(env)))...)
+}
+
+// checkSize refuses an environment that a rack would not see, and answer that
+// all is well.
+func checkSize(env string) error {
+	if len(url.QueryEscape(env)) > maxEnv {
+		return refuse("set-env", "", "is too long for a Rack", "8 MB together, in the coding of forms")
 	}
-	return options.Join(found...)
+	return nil
 }
 
 // readEnvFile reads NAME=VALUE lines, none without a path. A value is all that
@@ -90,7 +98,7 @@ func readEnvFile(path string) (options.Pairs, error) {
 			continue
 		}
 		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "=")
-		if name = strings.TrimSpace(name); !ok || name == "" { // the line itself may be a secret
+		if name = strings.TrimSpace(name); !ok || !isVariable(name) { // the line itself may be a secret
 			found = append(found, refuse("env-file", fmt.Sprintf("%s:%d", path, i+1), "is not NAME=VALUE",
 				"NAME=VALUE lines, blank lines, and comments that begin with #"))
 			continue
@@ -98,6 +106,12 @@ func readEnvFile(path string) (options.Pairs, error) {
 		pairs = append(pairs, options.Pair{Key: name, Value: value})
 	}
 	return pairs, options.Join(found...)
+}
+
+// isVariable tells whether a rack's containers can have a variable of that name:
+// "export A" is a slip.
+func isVariable(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '"' || r == '\'' })
 }
 
 // DroppedError says that an environment would lose variables.
@@ -133,6 +147,9 @@ func (j Job) setEnv(ctx context.Context, app string, in EnvInputs) (rack.Release
 		j.printf("Environment: %s", change)
 	}
 	text := rack.FormatEnv(next)
+	if err := checkSize(text); err != nil {
+		return newest, err
+	}
 	r, err := j.Rack.MakeRelease(ctx, app, rack.ReleaseOptions{Env: &text})
 	if err == nil {
 		j.printf("Release: %s", r.ID)

@@ -36,7 +36,7 @@ func (in *PromoteInputs) Check(lookup func(string) (string, bool)) error {
 type NotLiveError struct {
 	Release string
 	rack.Outcome
-	Begun bool  // the rack had begun
+	Begun bool  // the rack had begun, and was not told to go back
 	Cause error // why the waiting was ended before a verdict, nil if it was not
 }
 
@@ -95,19 +95,12 @@ type promotion struct {
 func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 	ctx, done := limited(ctx, "promote-timeout", p.PromoteTimeout)
 	defer done()
-	before, err := j.turn(ctx, p)
+	before, err := j.begin(ctx, p)
+	if before.Name != "" {
+		j.Output("previous-release", before.Release)
+	}
 	if err != nil {
 		return p.neverBegan(ctx, before, err)
-	}
-	if newer := j.compare(ctx, before, p); newer != nil {
-		j.Output("previous-release", before.Release)
-		return newer.Outcome, newer
-	}
-	j.printf("Promoting %s", p.release)
-	before, err = j.begin(ctx, before, p)
-	j.Output("previous-release", before.Release)
-	if err != nil {
-		return p.neverBegan(ctx, before, fmt.Errorf("promote %s: %w", p.release, err))
 	}
 	if !p.Wait {
 		j.printf("The rack has begun to promote %s; nobody waits for the end", p.release)
@@ -117,8 +110,11 @@ func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 	o := j.Rack.Await(ctx, p.app, p.release, before.Release)
 	quiet()
 	if o.Verdict != rack.Live {
-		j.abandonPromote(ctx, p)
-		return o, &NotLiveError{Release: p.release, Outcome: o, Begun: true, Cause: context.Cause(ctx)}
+		var late *TimeoutError
+		if o.Verdict == rack.TimedOut && errors.As(context.Cause(ctx), &late) {
+			o.Reason += ": " + late.Error()
+		}
+		return o, &NotLiveError{Release: p.release, Outcome: o, Begun: !j.abandonPromote(ctx, p), Cause: context.Cause(ctx)}
 	}
 	j.printf("Release %s is live", p.release)
 	return o, nil
@@ -126,6 +122,10 @@ func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 
 // neverBegan is the outcome of a promote that was not begun.
 func (p promotion) neverBegan(ctx context.Context, app rack.App, err error) (rack.Outcome, error) {
+	var newer *NotLiveError
+	if errors.As(err, &newer) {
+		return newer.Outcome, err
+	}
 	var busy *rack.BusyError
 	if !errors.As(err, &busy) || ctx.Err() == nil {
 		return rack.Outcome{}, err
@@ -155,42 +155,52 @@ func orNone(release string) string {
 	return release
 }
 
-// begin asks for the promote. If someone else was faster it waits for its turn
-// again.
-func (j Job) begin(ctx context.Context, before rack.App, p promotion) (rack.App, error) {
+// begin asks for the promote when it is its turn. If someone else was faster it
+// waits for its turn again, and looks again at what is active then. It returns the
+// app as it was before.
+func (j Job) begin(ctx context.Context, p promotion) (rack.App, error) {
 	for {
-		err := j.Rack.BeginPromote(ctx, before, p.release, p.Force)
-		if p.Force || !errors.Is(err, rack.ErrForbidden) {
+		before, err := j.turn(ctx, p)
+		if err != nil {
 			return before, err
 		}
-		refused := err
-		if before, err = j.Rack.App(ctx, p.app); err != nil {
-			return before, err
+		if newer := j.compare(ctx, before, p); newer != nil {
+			return before, newer
 		}
-		if before.Status == rack.AppRunning { // that was not the reason
+		j.printf("Promoting %s", p.release)
+		refused := j.Rack.BeginPromote(ctx, before, p.release, p.Force)
+		if refused != nil {
+			refused = fmt.Errorf("promote %s: %w", p.release, refused)
+		}
+		if p.Force || !errors.Is(refused, rack.ErrForbidden) {
 			return before, refused
 		}
-		if before, err = j.turn(ctx, p); err != nil {
+		now, err := j.Rack.App(ctx, p.app)
+		if err != nil {
 			return before, err
+		}
+		if now.Status == rack.AppRunning && now.Release == before.Release { // nobody was faster
+			return before, refused
 		}
 	}
 }
 
 // abandonPromote goes back to the release before, where the run was cancelled
-// and that is wanted.
-func (j Job) abandonPromote(ctx context.Context, p promotion) {
+// and that is wanted, and tells whether it does.
+func (j Job) abandonPromote(ctx context.Context, p promotion) (back bool) {
 	if ctx.Err() == nil {
-		return
+		return false
 	}
 	if !p.CancelPromote {
 		j.printf("The rack goes on promoting %s", p.release)
-		return
+		return false
 	}
 	ctx, done := cleanup(ctx)
 	defer done()
 	if err := j.Rack.CancelApp(ctx, p.app); err != nil {
 		j.Log.Warn("the promote of " + p.release + " could not be cancelled and may go on: " + err.Error())
-		return
+		return false
 	}
 	j.printf("The promote of %s was cancelled; the rack goes back", p.release)
+	return true
 }

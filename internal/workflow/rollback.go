@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -54,7 +55,10 @@ func (j Job) rollback(ctx context.Context, in RollbackInputs) (rack.Outcome, err
 	if err != nil {
 		return rack.Outcome{}, err
 	}
-	j.printf("Going back to %s: build %s, %s", to.ID, orNone(to.Build), to.Description)
+	if to.Build == "" { // a copy of it would get the newest build
+		return rack.Outcome{}, &NoReleaseError{Wanted: "release " + to.ID + " has no build"}
+	}
+	j.printf("Going back to %s: build %s, %s", to.ID, to.Build, to.Description)
 	copied, err := j.Rack.MakeRelease(ctx, in.App, rack.ReleaseOptions{Build: to.Build, Env: &to.Env, Description: to.Description})
 	if copied.ID != "" {
 		j.Output("release", copied.ID)
@@ -86,6 +90,8 @@ func (j Job) target(ctx context.Context, in RollbackInputs) (rack.Release, error
 	}
 	older, active := before(list, app.Release)
 	switch {
+	case app.Release != "" && active.ID == "":
+		return rack.Release{}, &NoReleaseError{Wanted: fmt.Sprintf("the active release %s is not among the last %d, so that none is known to be older", app.Release, len(list))}
 	case in.Description != "":
 		return j.described(ctx, older, in.Description)
 	case in.GitSHA != "":
@@ -94,7 +100,8 @@ func (j Job) target(ctx context.Context, in RollbackInputs) (rack.Release, error
 	return j.different(ctx, older, active)
 }
 
-// before are the releases that are older than the active one, the newest first.
+// before are the releases that are older than the active one, the newest first;
+// all if there is none.
 func before(list []rack.Release, active string) (older []rack.Release, at rack.Release) {
 	for i, r := range list {
 		if r.ID == active {
@@ -107,7 +114,7 @@ func before(list []rack.Release, active string) (older []rack.Release, at rack.R
 // described finds the newest release with that description.
 func (j Job) described(ctx context.Context, list []rack.Release, description string) (rack.Release, error) {
 	for _, r := range list {
-		if strings.Contains(r.Description, description) {
+		if r.Build != "" && strings.Contains(r.Description, description) {
 			return j.Rack.Release(ctx, r.App, r.ID)
 		}
 	}
@@ -123,6 +130,9 @@ func (j Job) built(ctx context.Context, list []rack.Release, sha string) (rack.R
 		}
 		seen[r.Build] = true
 		b, err := j.Rack.Build(ctx, r.App, r.Build)
+		if errors.Is(err, rack.ErrNotFound) { // deleted since
+			continue
+		}
 		if err != nil {
 			return rack.Release{}, err
 		}

@@ -53,7 +53,11 @@ func (j Job) runOnce(ctx context.Context, in RunInputs) error {
 		return err
 	}
 	if in.Detach {
-		p, err := j.Rack.BeginProcess(ctx, in.App, in.Service, rack.RunOptions{Command: in.Command, Release: in.Release})
+		fit, err := app.Fit(in.Command)
+		if err != nil {
+			return unfit("command", err)
+		}
+		p, err := j.Rack.BeginProcess(ctx, in.App, in.Service, rack.RunOptions{Command: fit, Release: in.Release})
 		if err != nil {
 			return err
 		}
@@ -61,6 +65,6 @@ func (j Job) runOnce(ctx context.Context, in RunInputs) error {
 		j.printf("Process: %s", p.ID)
 		return nil
 	}
-	return j.run(ctx, command{app: app, service: in.Service, text: in.Command, release: in.Release, limit: in.RunTimeout, input: j.Input, name: "the command",
+	return j.run(ctx, command{app: app, service: in.Service, text: in.Command, release: in.Release, limit: in.RunTimeout, input: j.Input, name: "the command", given: "command",
 		began: func(process string) { j.Output("process", process) }})
 }
