@@ -188,6 +188,9 @@ func (r *running) followRecord(ctx context.Context) (status int, found string, e
 		case found == recordEnded, found == recordLost, found == recordNone && time.Since(begun) >= appearTime:
 			return status, found, nil
 		case polls.hopeless(err):
+			if errors.Is(err, ErrNotFound) { // not a thing that was asked for and does not exist
+				err = errProcessGone
+			}
 			return 0, "", &NoStatusError{Ended: true, Err: err}
 		}
 		if err := sleep(ctx, peekInterval); err != nil {
