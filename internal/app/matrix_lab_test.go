@@ -35,6 +35,7 @@ type lab struct {
 	store  *disk.Store
 	shells *shells
 	busy   sync.WaitGroup // racks, and what they have under way
+	coming sync.WaitGroup // racks that are to start
 
 	mu      sync.Mutex
 	up      *listener // nil while there is no rack
@@ -53,6 +54,7 @@ func newLab(t testing.TB, bare bool) *lab {
 	l.shells = &shells{dir: filepath.Join(dir, "tmp"), env: []string{"RAN=" + l.ranFile()}, bare: bare, of: map[string]map[int]bool{}}
 	l.start()
 	t.Cleanup(func() {
+		l.coming.Wait()
 		l.stop()
 		l.busy.Wait()
 		if err := store.Close(); err != nil {
@@ -145,7 +147,7 @@ func (l *lab) stop() {
 // restart ends the rack, and has another one begin later.
 func (l *lab) restart() {
 	l.stop()
-	l.busy.Go(func() {
+	l.coming.Go(func() {
 		time.Sleep(downtime)
 		l.start()
 	})

@@ -60,6 +60,7 @@ type outcome struct {
 	verdict rack.Verdict // "" where there was none
 
 	builds, releases, promotes int // on the rack
+	processes                  int // that were started
 	ran                        int // how often the command was run
 
 	unknown bool   // the error says that it is not known what became of the command
@@ -72,16 +73,18 @@ const status = 7
 // The outcomes.
 var (
 	live    = outcome{exit: exitOK, build: rack.BuildComplete, verdict: rack.Live, builds: 1, releases: 1, promotes: 1}
-	ended   = outcome{exit: status, ran: 1}
-	refused = outcome{exit: exitFailed} // in words of the rack, for all one can tell
+	ended   = outcome{exit: status, processes: 1, ran: 1}
+	again   = outcome{exit: status, processes: 2, ran: 1} // the first one has ended with its rack, and was empty
+	refused = outcome{exit: exitFailed}                   // in words of the rack, for all one can tell
+	unrun   = outcome{exit: exitFailed, processes: 1}
 	kept    = outcome{exit: exitFailed, build: rack.BuildComplete, builds: 1, releases: 1}
 	broken  = outcome{exit: exitFailed, build: rack.BuildFailed, builds: 1}
 
 	// Nobody knows what the command did, or its status, and that is what is said.
-	unsent  = outcome{exit: exitUnavailable, unknown: true}
-	unheard = outcome{exit: exitUnavailable, ran: 1, unknown: true}
-	cutOff  = outcome{exit: exitFailed, ran: 1, unknown: true}
-	late    = outcome{exit: exitTimeout, ran: 1, unknown: true}
+	unsent  = outcome{exit: exitUnavailable, processes: 1, unknown: true}
+	unheard = outcome{exit: exitUnavailable, processes: 1, ran: 1, unknown: true}
+	cutOff  = outcome{exit: exitFailed, processes: 1, ran: 1, unknown: true}
+	late    = outcome{exit: exitTimeout, processes: 1, ran: 1, unknown: true}
 
 	// These are no cells.
 	none = outcome{why: "only a stream ends by a mark, or is silent between messages"}
@@ -90,20 +93,20 @@ var (
 // matrix is what comes of each fault at each place.
 var matrix = [][]outcome{
 	// upload, create, log, poll, promote, poll after promote, start, run, run without a record
-	{live, live, live, live, live, live, ended, ended, unsent},          // reset before the effect
-	{live, live, live, live, live, live, ended, ended, unheard},         // reset after the effect
-	{live, live, live, live, live, live, ended, ended, ended},           // 429
-	{refused, refused, live, live, kept, live, refused, ended, refused}, // 500, which a rack says too
-	{live, live, live, live, live, live, ended, ended, unsent},          // 502
-	{live, live, live, live, live, live, ended, ended, ended},           // 503
-	{live, live, live, live, live, live, ended, ended, unheard},         // 504 after the effect
-	{live, live, live, live, live, live, ended, ended, unheard},         // no answer
-	{live, live, live, live, live, live, ended, ended, cutOff},          // truncated body
-	{live, live, live, live, live, live, ended, ended, unheard},         // garbage
-	{live, live, live, live, live, live, ended, ended, unsent},          // page with status 200
-	{none, none, live, none, none, none, none, ended, cutOff},           // closed without the end mark
-	{none, none, live, none, none, none, none, ended, late},             // silent stream
-	{live, broken, broken, broken, live, live, ended, cutOff, cutOff},   // rack restarted: builds and commands end with it
+	{live, live, live, live, live, live, ended, ended, unsent},        // reset before the effect
+	{live, live, live, live, live, live, ended, ended, unheard},       // reset after the effect
+	{live, live, live, live, live, live, ended, ended, ended},         // 429
+	{refused, refused, live, live, kept, live, refused, ended, unrun}, // 500, which a rack says too
+	{live, live, live, live, live, live, ended, ended, unsent},        // 502
+	{live, live, live, live, live, live, ended, ended, ended},         // 503
+	{live, live, live, live, live, live, ended, ended, unheard},       // 504 after the effect
+	{live, live, live, live, live, live, ended, ended, unheard},       // no answer
+	{live, live, live, live, live, live, ended, ended, cutOff},        // truncated body
+	{live, live, live, live, live, live, ended, ended, unheard},       // garbage
+	{live, live, live, live, live, live, ended, ended, unsent},        // page with status 200
+	{none, none, live, none, none, none, none, ended, cutOff},         // closed without the end mark
+	{none, none, live, none, none, none, none, ended, late},           // silent stream
+	{live, broken, broken, broken, live, live, again, cutOff, cutOff}, // rack restarted: builds and commands end with it
 }
 
 // TestFaultMatrix lets every fault meet every place.
@@ -285,6 +288,7 @@ func (l *lab) settle(o *outcome) {
 	}
 	o.promotes, o.ran = l.has("promote"), l.ran()
 	made, left := l.shells.count()
+	o.processes = made
 	if left > 0 || l.objects() > 1 {
 		l.t.Errorf("%d of %d containers are left, %d objects", left, made, l.objects())
 	}
