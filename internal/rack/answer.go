@@ -1,6 +1,7 @@
 package rack
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,10 +29,24 @@ func refusal(k call, res *http.Response) *Error {
 // inside the rack shows as 200 with an empty body.
 func decode(k call, data []byte, out any) error {
 	if json.Unmarshal(data, out) != nil {
-		return &Error{Method: k.method, Path: k.path, Status: http.StatusBadGateway,
-			Message: fmt.Sprintf("%s %s: the answer is not the JSON of a rack", k.method, k.path)}
+		return foreign(k, "the answer is not the JSON of a rack")
 	}
 	return nil
+}
+
+// confirm reads an answer of which the status has said it all, and which may have
+// broken off. But a page is from something in front of the rack, which may not
+// have heard of the request.
+func confirm(k call, data []byte) error {
+	if bytes.HasPrefix(bytes.TrimSpace(data), []byte("<")) {
+		return foreign(k, "the answer is a page, which no rack sends")
+	}
+	return nil
+}
+
+// foreign is the error of an answer of something in front of the rack.
+func foreign(k call, what string) *Error {
+	return &Error{Method: k.method, Path: k.path, Status: http.StatusBadGateway, Message: fmt.Sprintf("%s %s: %s", k.method, k.path, what)}
 }
 
 // message finds the rack's words in the body of an error: JSON with an error,

@@ -105,7 +105,7 @@ func (c *Client) try(ctx context.Context, k call, out any) error {
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswerBody))
 	if out == nil {
-		return nil // the status has said it all
+		return confirm(k, data)
 	}
 	if err != nil {
 		return unanswered(ctx, within, k, err)

@@ -150,7 +150,8 @@ func neverBegan(err error) bool {
 }
 
 // mayGoOn tells whether the command may run, or may be begun, although its
-// stream ended in err.
+// stream ended in err. A rack opens a stream whatever it has to say: a page or a
+// fault of a server in its place is from something in front of it.
 func (r *running) mayGoOn(ctx context.Context, err error) bool {
 	var none *NoStatusError
 	var e *Error
@@ -160,7 +161,7 @@ func (r *running) mayGoOn(ctx context.Context, err error) bool {
 	case errors.As(err, &none):
 		return !none.Ended || errors.Is(none.Err, errNoStatus)
 	case errors.As(err, &e):
-		return again(e, true)
+		return again(e, true) || e.Status >= http.StatusInternalServerError || e.Status == http.StatusOK
 	}
 	return false
 }
@@ -195,6 +196,9 @@ func (r *running) followRecord(ctx context.Context) (status int, found string, e
 		case found == recordEnded, found == recordLost, found == recordNone && time.Since(begun) >= appearTime:
 			return status, found, nil
 		case polls.hopeless(err):
+			if errors.Is(err, ErrNotFound) { // not a thing that was asked for and does not exist
+				err = errProcessGone
+			}
 			return 0, "", &NoStatusError{Ended: true, Err: err}
 		}
 		if err := sleep(ctx, peekInterval); err != nil {
