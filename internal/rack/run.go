@@ -76,12 +76,30 @@ func (c *Client) Run(ctx context.Context, app App, j Job) (int, error) {
 // check refuses what the headers of a request cannot carry.
 func (j Job) check(app App) error {
 	switch {
-	case strings.ContainsFunc(j.Command, func(r rune) bool { return r != '\t' && r != '\n' && r != '\r' && (r < ' ' || r == 0x7f) }):
+	case hasControl(j.Command):
 		return &CommandError{"has a control character in it, which a Rack cannot be told"}
 	case app.onV3() && strings.ContainsAny(j.Command, "\r\n"):
 		return &CommandError{"has a line break in it, which a v3 Rack cannot be told; put the lines into a script of the image"}
 	}
 	return nil
+}
+
+// check refuses what the headers of a request cannot carry. Unlike that of a
+// [Job] the command reaches the rack as it is.
+func (o RunOptions) check() error {
+	switch {
+	case hasControl(o.Command):
+		return &CommandError{"has a control character in it, which a Rack cannot be told"}
+	case strings.ContainsAny(o.Command, "\r\n"):
+		return &CommandError{"has a line break in it, which a Rack cannot be told of a command that nobody waits for; put the lines into a script of the image"}
+	}
+	return nil
+}
+
+// hasControl tells whether there is a control character in a text that neither
+// fills nor breaks a line.
+func hasControl(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r != '\t' && r != '\n' && r != '\r' && (r < ' ' || r == 0x7f) })
 }
 
 // startHeld starts a process that does nothing until the command is run in it.
@@ -95,8 +113,12 @@ func (c *Client) startHeld(ctx context.Context, app App, j Job) (Process, error)
 
 // BeginProcess is [Client.StartProcess], made exactly once: where the answer is
 // lost it looks among the app's processes for one that is new and runs the same.
-// See [Client.StartBuild] for what that means.
+// See [Client.StartBuild] for what that means. A [CommandError] says that the
+// command cannot be sent.
 func (c *Client) BeginProcess(ctx context.Context, app, service string, o RunOptions) (Process, error) {
+	if err := o.check(); err != nil {
+		return Process{}, err
+	}
 	before, unknown := c.Processes(ctx, app) // a key may be allowed to run, and not to list
 	return once(ctx, c, deed[Process]{
 		what: "start the process",

@@ -51,14 +51,24 @@ func (j Job) run(ctx context.Context, c command) error {
 		})
 		return err
 	})
-	var unfit *rack.CommandError
+	unfit := unfitCommand(err)
 	switch {
-	case errors.As(err, &unfit):
-		return refuse("command", "", unfit.Error(), "a command of one line")
+	case unfit != nil:
+		return unfit
 	case err != nil:
 		return fmt.Errorf("%s: %w", c.name, err)
 	case status != 0:
 		return &ExitError{What: c.name, Status: status}
+	}
+	return nil
+}
+
+// unfitCommand is the fault of the input where a command cannot be sent; nil if
+// err is another one.
+func unfitCommand(err error) error {
+	var unfit *rack.CommandError
+	if errors.As(err, &unfit) {
+		return refuse("command", "", unfit.Error(), "a command of one line")
 	}
 	return nil
 }

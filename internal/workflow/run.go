@@ -54,6 +54,9 @@ func (j Job) runOnce(ctx context.Context, in RunInputs) error {
 	}
 	if in.Detach {
 		p, err := j.Rack.BeginProcess(ctx, in.App, in.Service, rack.RunOptions{Command: in.Command, Release: in.Release})
+		if unfit := unfitCommand(err); unfit != nil {
+			return unfit
+		}
 		if err != nil {
 			return err
 		}
