@@ -297,7 +297,7 @@ func contains(t *testing.T, where string, want, have any) {
 func logOf(e wire.Exchange) string {
 	var b bytes.Buffer
 	for _, f := range e.Frames {
-		if f.Dir == "server" && f.Type != "binary" {
+		if f.Dir == "server" && (f.Type == "text" || f.Type == "continuation") {
 			b.WriteString(f.Payload)
 		}
 	}
