@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -92,19 +91,4 @@ func (d *dated) RoundTrip(r *http.Request) (*http.Response, error) {
 		d.skew = time.Since(at).Truncate(time.Second) // as exact as the header
 	}
 	return res, nil
-}
-
-// known is the name of a rack as the console shows it.
-type known struct {
-	Name         string `json:"name"`
-	Organization struct {
-		Name string `json:"name"`
-	} `json:"organization"`
-}
-
-func (k known) String() string {
-	if k.Organization.Name == "" {
-		return k.Name
-	}
-	return fmt.Sprintf("%s/%s", k.Organization.Name, k.Name)
 }

@@ -46,8 +46,14 @@ func (c *Client) Apps(ctx context.Context) ([]App, error) {
 }
 
 // Racks lists the racks that a console knows and the key may see. A rack asked
-// without a console has none: [ErrNotFound].
+// without a console has none: [ErrNotFound]. The request is for the console
+// itself, so it names no rack, which would be asked in its place.
 func (c *Client) Racks(ctx context.Context) ([]RackItem, error) {
+	itself := New(c.endpoint, c.http.Transport, c.notice)
+	itself.endpoint.rack = ""
+	itself.session.Store(c.session.Load())
 	var rs []RackItem
-	return rs, c.do(ctx, call{method: http.MethodGet, path: "/racks", repeatable: true}, &rs)
+	err := itself.do(ctx, call{method: http.MethodGet, path: "/racks", repeatable: true}, &rs)
+	c.session.Store(itself.session.Load())
+	return rs, err
 }

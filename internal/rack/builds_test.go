@@ -37,59 +37,58 @@ func exported(t *testing.T, e wire.Exchange) []byte {
 	return archiveOf(t, parts...)
 }
 
-func TestContractExport(t *testing.T) {
-	recordings(t, "builds-export", func(t *testing.T, r wire.Recording) {
-		c, p := play(t, r)
-		body, err := c.ExportBuild(t.Context(), "myapp", "BSEEDBUILDA")
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := rack.CheckArchive(body)
-		layout, err := a.Layout()
-		if string(layout) != r.Server || err != nil {
-			t.Errorf("layout is %q, %v", layout, err)
-		}
-		if _, err := io.Copy(io.Discard, a); err != nil {
-			t.Error(err)
-		}
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-		p.done()
-	})
-	recordings(t, "builds-export-failed", func(t *testing.T, r wire.Recording) {
-		c, _ := play(t, r)
-		body, err := c.ExportBuild(t.Context(), "fail", "BSEEDBUILDA")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer body.Close()
-		var e *rack.ArchiveError
-		if _, err := io.Copy(io.Discard, rack.CheckArchive(body)); !errors.As(err, &e) || e.Said != exportFault {
-			t.Errorf("error is %v", err)
-		}
-	})
+func export(t *testing.T, r wire.Recording) {
+	c, p := play(t, r)
+	body, err := c.ExportBuild(t.Context(), "myapp", "BSEEDBUILDA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := rack.CheckArchive(body)
+	layout, err := a.Layout()
+	if string(layout) != r.Server || err != nil {
+		t.Errorf("layout is %q, %v", layout, err)
+	}
+	if _, err := io.Copy(io.Discard, a); err != nil {
+		t.Error(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	p.done()
 }
 
-func TestContractImport(t *testing.T) {
-	for _, name := range []string{"builds-import", "builds-import-id"} {
-		recordings(t, name, func(t *testing.T, r wire.Recording) {
-			c, p := play(t, r)
-			b, err := c.ImportBuild(t.Context(), "myapp", opened(archiveV2(t)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			carries(t, answered(t, r, "POST", "/import")[0].Body, b)
-			p.done()
-		})
+func exportFailed(t *testing.T, r wire.Recording) {
+	c, _ := play(t, r)
+	body, err := c.ExportBuild(t.Context(), "fail", "BSEEDBUILDA")
+	if err != nil {
+		t.Fatal(err)
 	}
-	recordings(t, "builds-import-bad", func(t *testing.T, r wire.Recording) {
-		c, p := play(t, r)
-		if _, err := c.ImportBuild(t.Context(), "myapp", opened([]byte("not a gzip\n"))); err == nil || err.Error() != "gzip: invalid header" {
-			t.Errorf("error is %v", err)
-		}
-		p.done()
-	})
+	defer body.Close()
+	var e *rack.ArchiveError
+	if _, err := io.Copy(io.Discard, rack.CheckArchive(body)); !errors.As(err, &e) || e.Said != exportFault {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func importBuild(t *testing.T, r wire.Recording) {
+	c, p := play(t, r)
+	b, err := c.ImportBuildOnce(t.Context(), "myapp", opened(archiveV2(t)), func() rack.Build { return rack.Build{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	carries(t, answered(t, r, "POST", "/import")[0].Body, b)
+	if !strings.Contains(r.Stdout+r.Stderr, b.Release) {
+		t.Errorf("release is %q", b.Release)
+	}
+	p.done()
+}
+
+func importBad(t *testing.T, r wire.Recording) {
+	c, p := play(t, r)
+	if _, err := c.ImportBuild(t.Context(), "myapp", opened([]byte("not a gzip\n"))); err == nil || err.Error() != "gzip: invalid header" {
+		t.Errorf("error is %v", err)
+	}
+	p.done()
 }
 
 func opened(data []byte) func() (io.ReadCloser, error) {

@@ -158,8 +158,8 @@ const (
 	opPing         = 9
 )
 
-// upgrade accepts a WebSocket as a rack does: before anything is checked.
-func upgrade(t testing.TB, w http.ResponseWriter, r *http.Request) *socket {
+// handshake accepts a WebSocket as a rack does: before anything is checked.
+func handshake(t testing.TB, w http.ResponseWriter, r *http.Request) (net.Conn, io.Reader) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		t.Errorf("taking the connection over: %v", err)
@@ -168,9 +168,15 @@ func upgrade(t testing.TB, w http.ResponseWriter, r *http.Request) *socket {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
 		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
+	return conn, rw
+}
+
+// upgrade makes a WebSocket of which the client's messages are only counted.
+func upgrade(t testing.TB, w http.ResponseWriter, r *http.Request) *socket {
+	conn, from := handshake(t, w, r)
 	s := &socket{conn: conn, left: make(chan int64, 1)}
 	go func() {
-		n, _ := io.Copy(io.Discard, rw)
+		n, _ := io.Copy(io.Discard, from)
 		s.left <- n
 	}()
 	return s

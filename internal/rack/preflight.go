@@ -3,7 +3,6 @@ package rack
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +64,11 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	case c.endpoint.rack == "": // what answers is no rack, or a path is missing there
 		return inTrouble(TroubleDown, err)
 	}
-	racks, listErr := c.racks(ctx)
+	list, listErr := c.Racks(ctx)
+	var racks []string
+	for _, r := range list {
+		racks = append(racks, r.FullName())
+	}
 	switch listTrouble := troubleOf(listErr); {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -85,23 +88,6 @@ func inTrouble(t Trouble, err error) error {
 		return err
 	}
 	return &AccessError{Trouble: t, Err: err}
-}
-
-// racks asks the console for the racks that the key is for. The request names
-// none: it is for the console itself.
-func (c *Client) racks(ctx context.Context) ([]string, error) {
-	itself := New(c.endpoint, c.http.Transport, c.notice)
-	itself.endpoint.rack = ""
-	itself.session.Store(c.session.Load())
-	var list []known
-	if err := itself.do(ctx, call{method: http.MethodGet, path: "/racks", repeatable: true}, &list); err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, k := range list {
-		names = append(names, k.String())
-	}
-	return names, nil
 }
 
 // among tells whether the rack that is asked for may be one of names. A console

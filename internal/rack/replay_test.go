@@ -9,7 +9,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,12 +76,14 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e, why := p.find(r, body)
-	if e == nil {
+	switch {
+	case e == nil && p.aside(w, r):
+	case e == nil:
 		p.t.Errorf("%s %s?%s with %q is not in the recording:\n%s", r.Method, r.URL.Path, r.URL.RawQuery, body, why)
 		answer(w, http.StatusTeapot, "not recorded")
-		return
-	}
-	if e.Status != http.StatusSwitchingProtocols {
+	case e.Status == http.StatusSwitchingProtocols:
+		p.talk(w, r, *e)
+	default:
 		for name, value := range e.ResponseHeaders {
 			w.Header().Set(name, value)
 		}
@@ -90,19 +94,35 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(e.Status)
 		io.WriteString(w, text)
-		return
 	}
-	s := upgrade(p.t, w, r)
-	for _, f := range e.Frames {
-		if f.Dir == "server" {
-			s.frame(map[string]byte{"text": opText, "binary": opBinary, "continuation": opContinuation}[f.Type], f.Fin, f.Payload)
-		}
+}
+
+// asides are what our client asks for and official ones do not, with the answer
+// here: before what must not be done twice it looks at what there is, so as to
+// know what came of it where the answer is lost.
+var asides = map[string]string{
+	"GET builds?limit=20":   "[]",
+	"GET releases?limit=20": "[]",
+	"GET processes?":        "[]",
+}
+
+// aside answers what our client asks for beside what official ones do. A process
+// is asked whether a record can be kept in it; here it has no shell, so that the
+// command is run as official clients have it run.
+func (p *replay) aside(w http.ResponseWriter, r *http.Request) bool {
+	if strings.Contains(r.Header.Get("Command"), "/tmp/.convox-ci-") {
+		s := upgrade(p.t, w, r)
+		s.text("sh: not found\n")
+		s.text(rack.ExitPrefix + "127\n")
+		s.end()
+		return true
 	}
-	if strings.HasPrefix(e.Closed, "server") {
-		s.cut()
-		return
+	text, ok := asides[r.Method+" "+path.Base(r.URL.Path)+"?"+r.URL.RawQuery]
+	if ok {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, text)
 	}
-	s.wait()
+	return ok
 }
 
 // find looks for the exchange of a request, and tells why those that come near
@@ -141,12 +161,12 @@ func differs(e wire.Exchange, r *http.Request, body []byte) string {
 	if e.Query != r.URL.RawQuery {
 		return fmt.Sprintf("query %q", e.Query)
 	}
-	for _, name := range []string{"Authorization", "Rack", "Session", "Upgrade", "Sec-Websocket-Version", "Content-Type"} {
+	for _, name := range append([]string{"Authorization", "Rack", "Session", "Upgrade", "Sec-Websocket-Version", "Content-Type"}, options...) {
 		got, want := r.Header.Get(name), e.Headers[name]
 		if name == "Content-Type" && isNothing(e.Form) && len(body) == 0 {
 			want = "application/octet-stream"
 		}
-		if got != want {
+		if got != want && !saysTheSame(name, want, got) {
 			return fmt.Sprintf("%s is %q, recorded %q", name, got, want)
 		}
 	}
@@ -166,16 +186,38 @@ func differs(e wire.Exchange, r *http.Request, body []byte) string {
 	return ""
 }
 
+// options are those that travel in headers.
+var options = []string{"Command", "Entrypoint", "Environment", "Filter", "Follow", "Height", "Prefix", "Release", "Since", "Tty", "Width"}
+
+// holding is a command that keeps a process for another one. Ours sleeps for a
+// number of seconds by which it is recognised where the answer is lost.
+var holding = regexp.MustCompile(`^sleep [0-9]+$`)
+
+// saysTheSame tells whether a rack takes the option of our client for the
+// recorded one although they are written otherwise.
+func saysTheSame(name, recorded, got string) bool {
+	switch name {
+	case "Command":
+		return holding.MatchString(recorded) && holding.MatchString(got)
+	case "Entrypoint":
+		return recorded == "false" && got == ""
+	case "Since": // what a rack takes where there is none
+		return recorded == "" && got == "2m0s"
+	}
+	return false
+}
+
 // isNothing tells whether a form says what no form says too.
 func isNothing(form map[string][]string) bool {
 	return len(form) == 1 && reflect.DeepEqual(form["force"], []string{"false"})
 }
 
-// done fails if a recorded change was not asked for.
-func (p *replay) done() {
+// done fails if a recorded change was not asked for, apart from those on a path
+// that ends so.
+func (p *replay) done(unwanted ...string) {
 	p.t.Helper()
 	for i, e := range p.exchanges {
-		if e.Method != http.MethodGet && !p.used[i] {
+		if e.Method != http.MethodGet && !p.used[i] && !slices.ContainsFunc(unwanted, func(end string) bool { return strings.HasSuffix(e.Path, end) }) {
 			p.t.Errorf("%s %s was not sent", e.Method, e.Path)
 		}
 	}
@@ -214,12 +256,22 @@ func carries(t *testing.T, recorded string, got any) {
 	contains(t, "answer", want, have)
 }
 
+// unread are the fields of answers that our client leaves where they are.
+var unread = map[string]string{
+	"router-internal": "only concerns a rack's own router",
+	"gpu":             "of a process on v3",
+	"service":         "of a process on v3: its name again",
+}
+
 func contains(t *testing.T, where string, want, have any) {
 	t.Helper()
 	switch want := want.(type) {
 	case map[string]any:
 		have, _ := have.(map[string]any)
 		for _, k := range slices.Sorted(maps.Keys(want)) {
+			if _, left := unread[k]; left {
+				continue
+			}
 			contains(t, where+"."+k, want[k], have[k])
 		}
 	case []any:
@@ -245,7 +297,7 @@ func contains(t *testing.T, where string, want, have any) {
 func logOf(e wire.Exchange) string {
 	var b bytes.Buffer
 	for _, f := range e.Frames {
-		if f.Dir == "server" && f.Type != "binary" {
+		if f.Dir == "server" && (f.Type == "text" || f.Type == "continuation") {
 			b.WriteString(f.Payload)
 		}
 	}

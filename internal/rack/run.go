@@ -85,7 +85,8 @@ func (c *Client) startHeld(ctx context.Context, app App, j Job) (Process, error)
 
 // BeginProcess is [Client.StartProcess], made exactly once: where the answer is
 // lost it looks among the app's processes for one that is new and runs the same.
-// See [Client.StartBuild] for what that means.
+// See [Client.StartBuild] for what that means. The command is one that
+// [App.Fit] gave.
 func (c *Client) BeginProcess(ctx context.Context, app, service string, o RunOptions) (Process, error) {
 	before, unknown := c.Processes(ctx, app) // a key may be allowed to run, and not to list
 	return once(ctx, c, deed[Process]{

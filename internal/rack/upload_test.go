@@ -102,19 +102,19 @@ func TestPatienceWithARackThatAnswered(t *testing.T) {
 	}
 }
 
-// broken is a try of an upload that does not go well.
-type broken struct {
+// brokenBody is a try of an upload that does not go well.
+type brokenBody struct {
 	take   int  // bytes of the body that are read before
 	status int  // of the answer; 0: the connection breaks
 	whole  bool // all of the body is read, and what was asked for is done
 }
 
 // breaks makes faults of bytes.
-func breaks(plan []byte) []broken {
+func breaks(plan []byte) []brokenBody {
 	statuses := []int{0, 429, 502, 503, 504, 200} // 200 with a page
-	var all []broken
+	var all []brokenBody
 	for _, b := range plan {
-		all = append(all, broken{take: int(b) * 37, status: statuses[int(b)%len(statuses)], whole: b&0x40 != 0})
+		all = append(all, brokenBody{take: int(b) * 37, status: statuses[int(b)%len(statuses)], whole: b&0x40 != 0})
 	}
 	return all
 }

@@ -9,13 +9,12 @@ package wire
 import (
 	"embed"
 	"encoding/json"
-	"io/fs"
-	"path"
+	"slices"
 	"strings"
 	"testing"
 )
 
-//go:embed testdata/*.json
+//go:embed testdata
 var testdata embed.FS
 
 // Recording is one run of a client.
@@ -76,25 +75,88 @@ type Frame struct {
 // with an empty query too.
 func (e Exchange) Target() string { return e.Path + "?" + e.Query }
 
-// Names lists the recordings.
-func Names() []string {
-	files, _ := fs.Glob(testdata, "testdata/*.json") // the pattern is right and the files are in the binary
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(path.Base(f), ".json")
+// End is the end of a connection that a recording is replayed against.
+type End string
+
+// The ends.
+const (
+	Client End = "client"
+	Server End = "server"
+)
+
+// Listed is an entry of the list of all that was recorded.
+type Listed struct {
+	Name    string
+	Ends    []End  // that it is replayed against
+	LeftOut string // why an end is missing; "" if none is
+}
+
+// All lists all that was recorded, with what is replayed of it and why the rest
+// is not.
+func All() []Listed {
+	text, _ := testdata.ReadFile("testdata/recordings.txt") // it is in the binary
+	var all []Listed
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		ends, why, _ := strings.Cut(rest, " ")
+		r := Listed{Name: name, LeftOut: why}
+		switch ends {
+		case "both":
+			r.Ends = []End{Client, Server}
+		case "client", "server":
+			r.Ends = []End{End(ends)}
+		}
+		all = append(all, r)
 	}
-	return files
+	return all
+}
+
+// Names lists the recordings that are replayed against an end, without probes.
+func Names(end End) []string {
+	var names []string
+	for _, r := range All() {
+		if slices.Contains(r.Ends, end) && !strings.HasPrefix(r.Name, "server-") {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 // Load gives the recording of that name and ends the test if there is none.
 func Load(t testing.TB, name string) Recording {
 	t.Helper()
+	var r Recording
+	load(t, name, &r)
+	return r
+}
+
+func load(t testing.TB, name string, into any) {
+	t.Helper()
 	data, err := testdata.ReadFile("testdata/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var r Recording
-	if err := json.Unmarshal(data, &r); err != nil {
+	if err := json.Unmarshal(data, into); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	return r
+}
+
+// Probe is a request that no client made: it was to show what a server does.
+type Probe struct {
+	About string // what it is to show, in words
+	Exchange
+	Sent string // its body; "" also where that was too large to keep
+}
+
+// Probes gives the requests that a server of a generation was probed with, in
+// their order, since each changes what the next one finds. Those of streams are
+// told from others by their name: v2-probes and v2-websocket-probes.
+func Probes(t testing.TB, name string) []Probe {
+	t.Helper()
+	var r struct{ Probes []Probe }
+	load(t, "server-"+name, &r)
+	return r.Probes
 }

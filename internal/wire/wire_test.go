@@ -1,13 +1,51 @@
 package wire_test
 
 import (
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/convox-ci/convox-ci/internal/wire"
 )
 
+// TestEveryRecordingIsReplayedOrLeftOutForAReason holds the list against what is
+// there. That those of an end are replayed is held by the tests of that end.
+func TestEveryRecordingIsReplayedOrLeftOutForAReason(t *testing.T) {
+	files := map[string]bool{}
+	paths, err := filepath.Glob("testdata/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range paths {
+		files[strings.TrimSuffix(filepath.Base(p), ".json")] = true
+	}
+	all := wire.All()
+	if len(all) < 200 {
+		t.Errorf("only %d recordings are listed", len(all))
+	}
+	before := ""
+	for _, r := range all {
+		switch {
+		case r.Name <= before:
+			t.Errorf("%s does not stand behind %s", r.Name, before)
+		case len(r.Ends) > 0 != files[r.Name]:
+			t.Errorf("%s is replayed against %q, and that it is here is %t", r.Name, r.Ends, files[r.Name])
+		case len(r.Ends) < 2 && r.LeftOut == "":
+			t.Errorf("%s is replayed against %q, without a reason why against nothing else", r.Name, r.Ends)
+		case len(r.Ends) == 2 && r.LeftOut != "":
+			t.Errorf("%s is replayed against both ends, although %s", r.Name, r.LeftOut)
+		}
+		delete(files, r.Name)
+		before = r.Name
+	}
+	for name := range files {
+		t.Errorf("%s is not in the list", name)
+	}
+}
+
 func TestEveryRecordingIsWhole(t *testing.T) {
-	names := wire.Names()
+	names := slices.Concat(wire.Names(wire.Client), wire.Names(wire.Server))
 	if len(names) == 0 {
 		t.Fatal("no recordings")
 	}
@@ -25,6 +63,20 @@ func TestEveryRecordingIsWhole(t *testing.T) {
 			}
 			if (e.Status == 101) != (e.Closed != "") {
 				t.Errorf("%s, exchange %d: status %d, closed %q", name, i, e.Status, e.Closed)
+			}
+		}
+	}
+}
+
+func TestEveryProbeIsWhole(t *testing.T) {
+	for _, name := range []string{"v2-probes", "v2-websocket-probes", "v3-probes", "v3-websocket-probes"} {
+		probes := wire.Probes(t, name)
+		if len(probes) < 20 {
+			t.Errorf("%s: only %d", name, len(probes))
+		}
+		for i, p := range probes {
+			if p.About == "" || p.Method == "" || p.Path == "" || p.Status == 0 || p.Sent == "" && p.BodyBytes > 0 && p.BodyBytes < 1<<20 {
+				t.Errorf("%s, %d, about %q: %s %s, status %d", name, i, p.About, p.Method, p.Path, p.Status)
 			}
 		}
 	}
