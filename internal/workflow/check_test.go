@@ -40,7 +40,7 @@ func refuse(res *http.Response, status int, text string) {
 	res.StatusCode, res.Body = status, io.NopCloser(strings.NewReader(text))
 }
 
-// stocked is a rack that has an app, with releases or without.
+// stocked is a rack that has an app, with releases and their builds or without.
 func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler {
 	t.Helper()
 	store, err := disk.Open(t.TempDir(), "the test")
@@ -52,6 +52,12 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		t.Fatal(err)
 	}
 	for _, r := range releases {
+		if b, err := store.Build(t.Context(), r.App, r.Build); r.Build != "" && err != nil {
+			b = rack.Build{ID: r.Build, App: r.App, Status: rack.BuildComplete, Release: r.ID, Manifest: r.Manifest, GitSHA: "of" + strings.ToLower(r.Build)}
+			if err := store.SwapBuild(t.Context(), rack.Build{}, b); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := store.AddRelease(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
