@@ -49,6 +49,21 @@ func TestExitStatus(t *testing.T) {
 		"check: no rack":   {denied(rack.TroubleDown, &rack.Error{Status: 404}), exitUnavailable},
 		"check: our limit": {late, exitTimeout},
 		"anything else":    {errors.New("x"), exitFailed},
+		"command":          {fmt.Errorf("x: %w", &workflow.ExitError{Status: 42}), 42},
+		"hook":             {&workflow.HookError{Err: &workflow.ExitError{Status: 42}}, exitFailed},
+		"hook: limit":      {&workflow.HookError{Err: late}, exitTimeout},
+		"hook: signal":     {&workflow.HookError{Err: Signal(15)}, 143},
+		"process is gone":  {&rack.NoStatusError{Err: &rack.Error{Status: 404}}, exitFailed},
+		"rack is gone":     {&rack.NoStatusError{Err: &rack.Error{Err: dial}}, exitUnavailable},
+		"no status":        {&rack.NoStatusError{Err: errors.New("x")}, exitFailed},
+		"answer is lost":   {&rack.LostError{Err: &rack.Error{Status: 504}}, exitUnavailable},
+		"variables go":     {&workflow.DroppedError{}, exitInputs},
+		"no such release":  {&workflow.NoReleaseError{}, exitInputs},
+		"no such variable": {&workflow.NoVariableError{}, exitInputs},
+		"other archive":    {&workflow.LayoutError{}, exitInputs},
+		"broken archive":   {&rack.ArchiveError{}, exitFailed},
+		"app has failed":   {&rack.BusyError{Status: "failed"}, exitFailed},
+		"forbidden":        {&rack.Error{Status: 403}, exitFailed},
 	} {
 		if got, _ := explain(c.err, false); got != c.want {
 			t.Errorf("%s: status %d, want %d", name, got, c.want)

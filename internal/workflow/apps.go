@@ -12,6 +12,10 @@ type ConnectionInputs struct {
 	Printed
 }
 
+// Data tells whether standard output is for data alone. That of what is embedded
+// is hidden by the input data.
+func (in ConnectionInputs) Data() bool { return in.JSON }
+
 // Apps lists the apps of the rack.
 func Apps(ctx context.Context, j Job, _ ConnectionInputs) ([]rack.App, error) {
 	return j.Rack.Apps(ctx)
@@ -22,6 +26,10 @@ type RacksInputs struct {
 	Connection
 	Printed
 }
+
+// Data tells whether standard output is for data alone, as with
+// [ConnectionInputs].
+func (in RacksInputs) Data() bool { return in.JSON }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 // A console lists its racks without one being named.

@@ -40,8 +40,8 @@ func refuse(res *http.Response, status int, text string) {
 	res.StatusCode, res.Body = status, io.NopCloser(strings.NewReader(text))
 }
 
-// shop is a job on a rack that has an app, with releases or without.
-func shop(t *testing.T, app rack.App, change func(*http.Response), releases ...rack.Release) workflow.Job {
+// stocked is a rack that has an app, with releases and their builds or without.
+func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler {
 	t.Helper()
 	store, err := disk.Open(t.TempDir(), "the test")
 	if err != nil {
@@ -52,6 +52,12 @@ func shop(t *testing.T, app rack.App, change func(*http.Response), releases ...r
 		t.Fatal(err)
 	}
 	for _, r := range releases {
+		if b, err := store.Build(t.Context(), r.App, r.Build); r.Build != "" && err != nil {
+			b = rack.Build{ID: r.Build, App: r.App, Status: rack.BuildComplete, Release: r.ID, Manifest: r.Manifest, GitSHA: "of" + strings.ToLower(r.Build)}
+			if err := store.SwapBuild(t.Context(), rack.Build{}, b); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := store.AddRelease(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +68,13 @@ func shop(t *testing.T, app rack.App, change func(*http.Response), releases ...r
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	front := httptest.NewServer(server.Handler())
+	return server.Handler()
+}
+
+// shop is a job on such a rack.
+func shop(t *testing.T, app rack.App, change func(*http.Response), releases ...rack.Release) workflow.Job {
+	t.Helper()
+	front := httptest.NewServer(stocked(t, app, releases...))
 	t.Cleanup(front.Close)
 	endpoint, err := rack.Direct(front.URL)
 	if err != nil {
