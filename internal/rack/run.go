@@ -3,6 +3,7 @@ package rack
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	mathrand "math/rand/v2"
@@ -116,6 +117,8 @@ func (c *Client) awaitRunning(ctx context.Context, app, process string) error {
 		switch {
 		case within.Err() != nil:
 			return context.Cause(within)
+		case polls.hopeless(err) && errors.Is(err, ErrNotFound): // which is no matter of a wrong name
+			return fmt.Errorf("process %s is gone before anything could be run in it", process)
 		case polls.hopeless(err):
 			return fmt.Errorf("process %s: %w", process, err)
 		case err == nil && p.ended():
