@@ -192,6 +192,41 @@ func TestOutputFile(t *testing.T) {
 	}
 }
 
+// TestOutputMasksSecrets: the reason of a failure may be in the words of others,
+// and later steps print outputs where nothing hides them.
+func TestOutputMasksSecrets(t *testing.T) {
+	dir := t.TempDir()
+	github, circleci, all := filepath.Join(dir, "github"), filepath.Join(dir, "circleci"), filepath.Join(dir, "all.json")
+	for _, system := range []string{ci.GitHub, ci.CircleCI, ci.Plain} {
+		c, said := open(system, "GITHUB_OUTPUT="+github, "BASH_ENV="+circleci)
+		if err := c.OutputFile(all); err != nil {
+			t.Fatal(err)
+		}
+		c.Mask("hunt&r22")
+		before := said.String()
+		for _, value := range []string{"no hunt&r22 is there", "https://x?p=hunt%26r22", `"hunt\u0026r22"`} {
+			if err := c.Output("reason", value); err != nil {
+				t.Fatal(err)
+			}
+			texts := []string{said.String()[len(before):], read(t, all)}
+			switch system {
+			case ci.GitHub:
+				texts = append(texts, read(t, github))
+			case ci.CircleCI:
+				texts = append(texts, read(t, circleci))
+			}
+			for _, text := range texts {
+				if strings.Contains(text, "r22") || strings.Contains(text, "hunt") {
+					t.Errorf("%s: %q is put out as\n%s", system, value, text)
+				}
+			}
+			if !strings.Contains(read(t, all), "***") {
+				t.Errorf("%s: %q is put out as\n%s", system, value, read(t, all))
+			}
+		}
+	}
+}
+
 // Replacing keeps an older reader's file as it was.
 func TestOutputFileIsReplaced(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "outputs.json")

@@ -52,8 +52,8 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		t.Fatal(err)
 	}
 	for _, r := range releases {
-		if b, err := store.Build(t.Context(), r.App, r.Build); r.Build != "" && err != nil {
-			b = rack.Build{ID: r.Build, App: r.App, Status: rack.BuildComplete, Release: r.ID, Manifest: r.Manifest, GitSHA: "of" + strings.ToLower(r.Build)}
+		if _, err := store.Build(t.Context(), r.App, r.Build); r.Build != "" && err != nil {
+			b := rack.Build{ID: r.Build, App: r.App, Status: rack.BuildComplete, Release: r.ID, Manifest: r.Manifest, GitSHA: "of" + strings.ToLower(r.Build)}
 			if err := store.SwapBuild(t.Context(), rack.Build{}, b); err != nil {
 				t.Fatal(err)
 			}
