@@ -69,18 +69,18 @@ func TestArguments(t *testing.T) {
 
 // TestArgumentsOfAList: a word is a line, whatever is in it.
 func TestArgumentsOfAList(t *testing.T) {
-	for _, line := range [][]string{{"A=1", `B="two" words`, "C=x\ny", "D= "}, {"--env", "A=1", "--env", `B="two" words`, "--env=C=x\ny", "--env", "D= "}} {
-		values, err := given[workflow.EnvSetInputs](t, "env...", nil, line...)
+	for _, line := range [][]string{{"A=1", `B="two" words`, "C=x\ny", "D= "}, {"--set-env", "A=1", "--set-env", `B="two" words`, "--set-env=C=x\ny", "--set-env", "D= "}} {
+		values, err := given[workflow.EnvSetInputs](t, "set-env...", nil, line...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := options.ParsePairs(values["env"])
+		got, err := options.ParsePairs(values["set-env"])
 		want := options.Pairs{{Key: "A", Value: "1"}, {Key: "B", Value: `"two" words`}, {Key: "C", Value: "x\ny"}, {Key: "D", Value: " "}}
 		if d := cmp.Diff(want, got); err != nil || d != "" {
 			t.Errorf("%q: %v\n%s", line, err, d)
 		}
 	}
-	if _, err := given[workflow.EnvSetInputs](t, "env...", nil, "A=1", "--env", "A=2"); err == nil {
+	if _, err := given[workflow.EnvSetInputs](t, "set-env...", nil, "A=1", "--set-env", "A=2"); err == nil {
 		t.Error("flag and argument differ")
 	}
 }

@@ -84,14 +84,14 @@ func TestEnvInputs(t *testing.T) {
 		in   workflow.EnvInputs
 		want string
 	}{
-		{workflow.EnvInputs{}, "env: is required"},
+		{workflow.EnvInputs{}, "set-env: is required"},
 		{workflow.EnvInputs{ReplaceEnv: true}, "replace-env: \"true\" would leave no variable at all"},
 		{workflow.EnvInputs{ReplaceEnv: true, EnvFile: envFile(t, "# nothing\n")}, "replace-env: \"true\" would leave no variable at all"},
 		{workflow.EnvInputs{ReplaceEnv: true, EnvFile: envFile(t, "A=1\n")}, ""},
 		{workflow.EnvInputs{EnvFile: "/none/app.env"}, "env-file: \"/none/app.env\""},
-		{workflow.EnvInputs{Env: pairs(t, "A")}, "env: \"A\" has no value and is not in the environment"},
-		{workflow.EnvInputs{Env: pairs(t, "\"A=1\n2\"\n\"B=1\n2\"")}, "env: \"A\" has a value with a line break, which a Rack cannot keep; accepted: a value of one line\nenv: \"B\""},
-		{workflow.EnvInputs{Env: many}, "env: is too long for a Rack"},
+		{workflow.EnvInputs{Env: pairs(t, "A")}, "set-env: \"A\" has no value and is not in the environment"},
+		{workflow.EnvInputs{Env: pairs(t, "\"A=1\n2\"\n\"B=1\n2\"")}, "set-env: \"A\" has a value with a line break, which a Rack cannot keep; accepted: a value of one line\nset-env: \"B\""},
+		{workflow.EnvInputs{Env: many}, "set-env: is too long for a Rack"},
 		{workflow.EnvInputs{Env: many[:40]}, ""},
 	} {
 		in := workflow.EnvSetInputs{Target: connected(), EnvInputs: test.in}
