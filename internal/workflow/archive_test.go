@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -88,14 +89,16 @@ const complete = `{"id":"BNEW","status":"complete","release":"RNEW","manifest":"
 
 func taken(int) (int, string) { return 200, complete }
 
-// sends is a job on such a rack.
+// job is a job on such a rack.
 func (i *imports) job(t *testing.T) (workflow.Job, *said) {
 	t.Helper()
 	endpoint, err := rack.Direct("http://convox:key@rack.invalid")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return heard(workflow.Job{Rack: rack.New(endpoint, i, nil)})
+	j, s := heard(workflow.Job{})
+	j.Rack = rack.New(endpoint, i, func(line string) { fmt.Fprintln(j.Log, line) })
+	return j, s
 }
 
 func file(t *testing.T, data []byte) options.Path {

@@ -17,11 +17,12 @@ import (
 // spoken is a place that lines are printed to, which knows when.
 type spoken struct {
 	text strings.Builder
-	last time.Time
+	last atomic.Pointer[time.Time]
 }
 
 func (s *spoken) Write(p []byte) (int, error) {
-	s.last = time.Now()
+	now := time.Now()
+	s.last.Store(&now)
 	return s.text.Write(p)
 }
 
@@ -43,10 +44,12 @@ func TestHeartbeat(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				begun, out := time.Now(), &spoken{last: time.Now().Add(-time.Hour)}
+				begun, out := time.Now(), &spoken{}
+				before := begun.Add(-time.Hour)
+				out.last.Store(&before)
 				j := Job{Log: ci.Open(ci.Run{System: ci.Plain}, nil, out)}
 				if test.counts {
-					j.LastWord = func() time.Time { return out.last }
+					j.LastWord = func() time.Time { return *out.last.Load() }
 				}
 				done := j.awaiting("it")
 				for _, at := range test.at {
