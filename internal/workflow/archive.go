@@ -101,8 +101,13 @@ func checkFile(path string) error {
 		return refuse("file", path, reason(err), "the file of an archive")
 	}
 	defer f.Close()
-	if _, err := io.Copy(io.Discard, rack.CheckArchive(f)); err != nil {
-		return refuse("file", path, err.Error(), "what builds export has written")
+	_, err = io.Copy(io.Discard, rack.CheckArchive(f))
+	var unsound *rack.ArchiveError
+	switch {
+	case errors.As(err, &unsound): // what it ends in is not shown: it may be any file
+		return refuse("file", path, "is no whole archive of a build: it "+unsound.Problem, "what builds export has written")
+	case err != nil:
+		return refuse("file", path, reason(err), "a file that can be read")
 	}
 	return nil
 }

@@ -30,8 +30,11 @@ func (in *RollbackInputs) Check(lookup func(string) (string, bool)) error {
 			given++
 		}
 	}
-	if given != 1 {
-		found = append(found, refuse("to", in.To, "exactly one must say where to go back to", "to", "last-good", "description", "git-sha"))
+	if given == 0 {
+		found = append(found, refuse("to", "", "exactly one must say where to go back to", "to", "last-good", "description", "git-sha"))
+	}
+	if given > 1 {
+		found = append(found, refuse("to", in.To, "is not the only one that says where to go back to", "one of to, last-good, description, git-sha"))
 	}
 	return options.Join(found...)
 }
