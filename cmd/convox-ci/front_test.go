@@ -84,7 +84,7 @@ func (f *frontServer) refuse(kind string, w http.ResponseWriter, r *http.Request
 		w.WriteHeader(http.StatusNotFound)
 	case kind == "deaf" && strings.Contains(r.URL.Path, "/objects/"):
 		r.Body.Read(make([]byte, 1)) // it has begun, and goes no further
-		<-f.closed // a server does not see that a client leaves while its body is not read
+		<-f.closed                   // a server does not see that a client leaves while its body is not read
 	default:
 		return false
 	}
