@@ -98,8 +98,12 @@ func (p *process) values(fields []options.Field, flags []*flag, takes positional
 			continue
 		}
 		if other, ok := given[f.field.Name]; ok && other != f.text {
-			return nil, &options.Error{Problems: []options.Problem{{Input: f.field.Name, Value: f.text,
-				Message: fmt.Sprintf("contradicts the argument %q", other), Accepted: []string{"one of the two"}}}}
+			problem := options.Problem{Input: f.field.Name, Value: f.text,
+				Message: fmt.Sprintf("contradicts the argument %q", other), Accepted: []string{"one of the two"}}
+			if f.field.Kind == options.KindList { // whose values may be secrets
+				problem.Value, problem.Message = "", "is given both as a flag and as an argument"
+			}
+			return nil, &options.Error{Problems: []options.Problem{problem}}
 		}
 		values[f.field.Name] = f.text
 	}

@@ -36,9 +36,28 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	if t.Rack != "" { // with rack-url alone nobody has named it
 		j.Output("rack", t.Rack)
 	}
-	err = errors.Join(do(j), done())
+	err = errors.Join(do(j), end(ctx, done))
 	j.Output("duration", strconv.Itoa(int(time.Since(began).Seconds())))
 	return err
+}
+
+// endLimit bounds the end of a rack in this process once the run was cancelled:
+// what is left behind is swept at its next start, and CI systems do not wait.
+const endLimit = 2 * time.Second
+
+// end calls done, and does not wait for it for long if the run was cancelled.
+func end(ctx context.Context, done func() error) error {
+	if ctx.Err() == nil {
+		return done()
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- done() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(endLimit):
+		return nil
+	}
 }
 
 // commit reads the commit of a directory: what the CI system said wins.

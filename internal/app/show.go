@@ -34,16 +34,27 @@ func (p *process) printJSON(v any) error {
 
 func (p *process) showBuilds(in workflow.ListInputs, builds []rack.Build) error {
 	if in.JSON {
-		return p.printJSON(append([]rack.Build{}, builds...))
+		shown := []rack.Build{}
+		for _, b := range builds {
+			shown = append(shown, withoutKey(b))
+		}
+		return p.printJSON(shown)
 	}
 	return printBuilds(p.console, builds)
 }
 
 func (p *process) showBuild(in workflow.BuildInfoInputs, b rack.Build) error {
 	if in.JSON {
-		return p.printJSON(b)
+		return p.printJSON(withoutKey(b))
 	}
 	return printBuild(p.console, b)
+}
+
+// withoutKey is a build without the URL of its repository, in which v3 racks put
+// their password.
+func withoutKey(b rack.Build) rack.Build {
+	b.Repository = ""
+	return b
 }
 
 func (p *process) showReleases(in workflow.ListInputs, releases []workflow.ReleaseShown) error {

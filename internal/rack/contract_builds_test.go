@@ -198,7 +198,7 @@ func conclude(t *testing.T, c *rack.Client, r wire.Recording, app, release strin
 			t.Errorf("waited %d times", waited)
 		}
 	}
-	if err := c.BeginPromote(t.Context(), before, release, given(r, "force")); err != nil {
+	if _, err := c.BeginPromote(t.Context(), before, release, given(r, "force")); err != nil {
 		t.Fatal(err)
 	}
 	if r.CLI == "v2" && !given(r, "wait") {

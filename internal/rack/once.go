@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	recent      = 20              // records looked through for one that was just made: more than are made in a minute
-	lookDelay   = 2 * time.Second // between looks for it
-	regretLimit = 3 * time.Second // for the last look after the caller has given up
+	recent      = 20               // records looked through for one that was just made: more than are made in a minute
+	lookDelay   = 2 * time.Second  // between looks for it
+	importTime  = 15 * time.Minute // until an import shows for certain: some racks record it when all its images are pushed
+	regretLimit = 2 * time.Second  // for the last look after the caller has given up
 )
 
 // LostError says that nobody knows whether a request took effect: its answer
@@ -50,6 +51,8 @@ type deed[T any] struct {
 	// find lists what may be what was made since the deed was begun.
 	find func(context.Context) ([]T, error)
 	id   func(T) string
+	// appears is how long what was made may take to be found; 0 is appearTime.
+	appears time.Duration
 }
 
 // once does a deed. Where the answer is lost it looks for what was made, and does
@@ -94,7 +97,7 @@ func ids[T any](d deed[T], found []T) []string {
 func look[T any](ctx context.Context, d deed[T]) (found []T, err error) {
 	for begun := time.Now(); ; {
 		found, err = d.find(ctx)
-		if err != nil || len(found) > 0 || time.Since(begun) >= appearTime {
+		if err != nil || len(found) > 0 || time.Since(begun) >= max(d.appears, appearTime) {
 			return found, err
 		}
 		if err := sleep(ctx, lookDelay); err != nil {
@@ -149,9 +152,10 @@ func (c *Client) ImportBuildOnce(ctx context.Context, app string, open func() (i
 		return Build{}, err
 	}
 	b, err := once(ctx, c, deed[Build]{
-		what: "import the build",
-		id:   func(b Build) string { return b.ID },
-		do:   func(ctx context.Context) (Build, error) { return c.ImportBuild(ctx, app, open) },
+		what:    "import the build",
+		appears: importTime,
+		id:      func(b Build) string { return b.ID },
+		do:      func(ctx context.Context) (Build, error) { return c.ImportBuild(ctx, app, open) },
 		find: func(ctx context.Context) ([]Build, error) {
 			now, err := c.Builds(ctx, app, recent)
 			return slices.DeleteFunc(now, func(b Build) bool {
@@ -170,7 +174,7 @@ func (c *Client) ImportBuildOnce(ctx context.Context, app string, open func() (i
 // [Client.StartBuild] for what that means.
 func (c *Client) MakeRelease(ctx context.Context, app string, o ReleaseOptions) (Release, error) {
 	before, unknown := c.Releases(ctx, app, recent)
-	if unknown != nil && !errors.Is(unknown, ErrForbidden) { // a key may be allowed to make one, and not to list
+	if unknown != nil && !errors.Is(unknown, ErrForbidden) && !errors.Is(unknown, ErrUnauthorized) { // a key may be allowed to make one, and not to list
 		return Release{}, unknown
 	}
 	return once(ctx, c, deed[Release]{
@@ -210,10 +214,11 @@ func (o ReleaseOptions) matches(r Release) bool {
 
 // BeginPromote is [Client.Promote], made exactly once: where the answer is lost
 // it looks at the app, since a rack at rest with another release has not begun.
-// before is the app as it was.
-func (c *Client) BeginPromote(ctx context.Context, before App, release string, force bool) error {
+// before is the app as it was. under tells whether the rack has begun, which it may
+// have although there is an error: ctx may end while it is asked.
+func (c *Client) BeginPromote(ctx context.Context, before App, release string, force bool) (under bool, err error) {
 	begun := false
-	_, err := once(ctx, c, deed[App]{
+	made, err := once(ctx, c, deed[App]{
 		what: "promote " + release,
 		id:   func(a App) string { return "under way" },
 		do: func(ctx context.Context) (App, error) {
@@ -222,7 +227,10 @@ func (c *Client) BeginPromote(ctx context.Context, before App, release string, f
 				err = nil
 			}
 			begun = begun || lostAnswer(err)
-			return before, err
+			if err != nil {
+				return App{}, err
+			}
+			return before, nil
 		},
 		find: func(ctx context.Context) ([]App, error) {
 			a, err := c.App(ctx, before.Name)
@@ -232,5 +240,5 @@ func (c *Client) BeginPromote(ctx context.Context, before App, release string, f
 			return []App{a}, nil
 		},
 	})
-	return err
+	return made.Name != "", err
 }

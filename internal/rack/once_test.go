@@ -84,7 +84,8 @@ var deeds = []struct {
 		return len(rs) - 1, err
 	}, false},
 	{"promote", func(ctx context.Context, c *rack.Client, s *scene) (string, error) {
-		return s.release, c.BeginPromote(ctx, rack.App{Name: "web"}, s.release, false)
+		_, err := c.BeginPromote(ctx, rack.App{Name: "web"}, s.release, false)
+		return s.release, err
 	}, func(ctx context.Context, c *rack.Client) (int, error) {
 		a, err := c.App(ctx, "web")
 		if a.Release == "" {
@@ -206,7 +207,7 @@ func TestPromoteThatTheFirstOneBars(t *testing.T) {
 				answer(w, 403, "app is currently updating")
 			}
 		}))
-		err := c.BeginPromote(t.Context(), rack.App{Name: "web", Release: "OLD"}, "NEW", false)
+		_, err := c.BeginPromote(t.Context(), rack.App{Name: "web", Release: "OLD"}, "NEW", false)
 		if err != nil || n != 2 || looks < 5 {
 			t.Errorf("got %v, %d requests, %d looks", err, n, looks)
 		}

@@ -16,7 +16,7 @@ const (
 	startTimeout  = 5 * time.Minute // for a process to run: an instance may have to be started for it
 	startInterval = time.Second     // between looks at it
 	heldSpare     = time.Hour       // at most, that a container outlives its command's limit: it is ended long before
-	stopLimit     = 5 * time.Second // for ending a process that nobody waits for any more
+	stopLimit     = 4 * time.Second // for ending a process that nobody waits for any more
 )
 
 // Job is a command that is run once, in a process of its own.

@@ -276,7 +276,7 @@ func TestRunThatNeverStarts(t *testing.T) {
 			}
 			return rack.ProcessStopped
 		}, "is stopped before anything could be run in it", time.Second},
-		{"not there", func(time.Duration) string { return "" }, "process not found", 10 * time.Second},
+		{"not there", func(time.Duration) string { return "" }, "is gone before anything could be run in it", 10 * time.Second},
 	} {
 		bubble(t, test.name, func(t *testing.T) {
 			k := &works{status: test.status}

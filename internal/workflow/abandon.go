@@ -43,6 +43,9 @@ func (j Job) abandonBuild(ctx context.Context, b rack.Build, cause error) error 
 	case err == nil:
 		left.Ended = true
 		j.printf("Build %s was cancelled on the rack", b.ID)
+	case errors.Is(err, rack.ErrConflict): // also where a first answer was lost
+		left.Ended = true
+		j.printf("Build %s has ended on the rack", b.ID)
 	case errors.Is(err, rack.ErrUnsupported):
 		j.Log.Warn("build " + b.ID + " goes on: this rack cannot cancel a build; see convox-ci builds logs " + b.ID)
 	default:
@@ -59,7 +62,7 @@ func (j Job) stopBuilder(ctx context.Context, b rack.Build) error {
 	case err != nil:
 		return err
 	case now.Final():
-		return nil
+		return rack.ErrConflict
 	case now.Process == "":
 		return rack.ErrUnsupported
 	}

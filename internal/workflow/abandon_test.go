@@ -29,7 +29,8 @@ func TestBuildThatIsAbandoned(t *testing.T) {
 		{"can", 200, "", rack.BuildRunning, true, "", "Build B was cancelled on the rack"},
 		{"cannot, builder known", 404, "builder-1", rack.BuildRunning, true, "/apps/shop/processes/builder-1", "Build B was cancelled on the rack"},
 		{"cannot, builder unknown", 404, "", rack.BuildRunning, false, "", "goes on: this rack cannot cancel a build"},
-		{"cannot, over", 405, "", rack.BuildFailed, true, "", "Build B was cancelled on the rack"},
+		{"cannot, over", 405, "", rack.BuildFailed, true, "", "Build B has ended on the rack"},
+		{"too late", 409, "", rack.BuildComplete, true, "", "Build B has ended on the rack"},
 		{"fails", 500, "", rack.BuildRunning, false, "", "could not be cancelled and may go on"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

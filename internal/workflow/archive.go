@@ -118,20 +118,21 @@ var errReadOnce = errors.New("what is piped in cannot be sent a second time; the
 // imported sends an archive, checks it on its way, and looks at the build that
 // came of it. The end of an archive that is not sound is not sent, so that no build
 // comes of it.
-func (j Job) imported(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (rack.Build, error) {
+func (j Job) imported(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (b rack.Build, err error) {
+	defer func() { j.finish(ctx, err) }()
 	system, err := j.Rack.System(ctx)
 	if err != nil {
 		return rack.Build{}, err
 	}
 	defer j.awaiting("the import into " + app)()
 	var sent *sending
-	b, err := j.Rack.ImportBuildOnce(ctx, app, func() (io.ReadCloser, error) {
+	b, err = j.Rack.ImportBuildOnce(ctx, app, func() (io.ReadCloser, error) {
 		if sent != nil && !again {
 			return nil, errReadOnce
 		}
 		sent = &sending{}
 		return sent, sent.begin(ctx, open, system)
-	}, func() rack.Build { return sent.Build() })
+	}, func() rack.Build { return sent.record })
 	if sent != nil {
 		err = sent.reason(err)
 	}
@@ -142,7 +143,7 @@ func (j Job) imported(ctx context.Context, app string, open func(context.Context
 	if err != nil {
 		return b, err
 	}
-	return b, j.checkImported(ctx, app, b, sent.Build())
+	return b, j.checkImported(ctx, app, b, sent.record)
 }
 
 // LayoutError says that a rack cannot read an archive of another generation.
@@ -166,7 +167,7 @@ func (j Job) checkImported(ctx context.Context, app string, b, from rack.Build) 
 		return &BuildFailedError{ID: b.ID, Reason: now.Reason}
 	case now.Release == "":
 		return &BuildFailedError{ID: b.ID, Reason: "the rack has made no release of it"}
-	case now.Manifest != from.Manifest:
+	case from.ID != "" && now.Manifest != from.Manifest: // a record that comes behind the images is not known
 		return &BuildFailedError{ID: b.ID, Reason: "its manifest is not that of the archive"}
 	}
 	j.Output("release", now.Release)

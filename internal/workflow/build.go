@@ -42,13 +42,8 @@ func Build(ctx context.Context, j Job, in BuildInputs) (rack.Build, error) {
 	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	b, err := j.build(ctx, in)
-	if err != nil {
-		j.Output("status", statusOf(ctx, err))
-		j.Output("reason", reasonOf(err))
-		return b, err
-	}
-	j.Output("status", statusComplete)
-	return b, nil
+	j.finish(ctx, err)
+	return b, err
 }
 
 // build is the part that deploy shares.

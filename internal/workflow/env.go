@@ -72,10 +72,11 @@ func EnvSet(ctx context.Context, j Job, in EnvSetInputs) (rack.Outcome, error) {
 	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	r, err := j.setEnv(ctx, in.App, in.EnvInputs)
-	if r.ID != "" {
+	if err == nil && r.ID != "" {
 		j.Output("release", r.ID)
 	}
 	if err != nil || !in.Promote || r.ID == "" {
+		j.finish(ctx, err)
 		return rack.Outcome{}, err
 	}
 	o, err := j.promote(ctx, promotion{app: in.App, release: r.ID, PromoteOptions: in.PromoteOptions})

@@ -43,7 +43,7 @@ func limited(ctx context.Context, input string, d time.Duration) (context.Contex
 // cleanupLimit is for ending what goes on at the rack once a run was cancelled.
 // GitHub sends SIGINT, SIGTERM 7.5 seconds later and SIGKILL after 10; something is
 // left for what comes after: outputs, and the end of a local rack.
-const cleanupLimit = 6 * time.Second
+const cleanupLimit = 4 * time.Second
 
 // cleanup is a context for ending what was begun, whatever became of ctx.
 func cleanup(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -167,8 +167,14 @@ func (j Job) begin(ctx context.Context, p promotion) (rack.App, error) {
 		if newer := j.compare(ctx, before, p); newer != nil {
 			return before, newer
 		}
+		if ctx.Err() != nil {
+			return before, context.Cause(ctx)
+		}
 		j.printf("Promoting %s", p.release)
-		refused := j.Rack.BeginPromote(ctx, before, p.release, p.Force)
+		under, refused := j.Rack.BeginPromote(ctx, before, p.release, p.Force)
+		if under && ctx.Err() != nil {
+			return before, j.cutShort(ctx, p)
+		}
 		if refused != nil {
 			refused = fmt.Errorf("promote %s: %w", p.release, refused)
 		}
@@ -183,6 +189,16 @@ func (j Job) begin(ctx context.Context, p promotion) (rack.App, error) {
 			return before, refused
 		}
 	}
+}
+
+// cutShort is the end of a promote that was under way before its answer came.
+func (j Job) cutShort(ctx context.Context, p promotion) error {
+	cause := context.Cause(ctx)
+	o := rack.Outcome{Verdict: rack.Cancelled, Reason: cause.Error()}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		o.Verdict = rack.TimedOut
+	}
+	return &NotLiveError{Release: p.release, Outcome: o, Begun: !j.abandonPromote(ctx, p), Cause: cause}
 }
 
 // abandonPromote goes back to the release before, where the run was cancelled

@@ -38,13 +38,8 @@ func Run(ctx context.Context, j Job, in RunInputs) error {
 	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	err := j.runOnce(ctx, in)
-	if err != nil {
-		j.Output("status", statusOf(ctx, err))
-		j.Output("reason", reasonOf(err))
-		return err
-	}
-	j.Output("status", statusComplete)
-	return nil
+	j.finish(ctx, err)
+	return err
 }
 
 func (j Job) runOnce(ctx context.Context, in RunInputs) error {
@@ -58,12 +53,11 @@ func (j Job) runOnce(ctx context.Context, in RunInputs) error {
 			return unfit("command", err)
 		}
 		p, err := j.Rack.BeginProcess(ctx, in.App, in.Service, rack.RunOptions{Command: fit, Release: in.Release})
-		if err != nil {
-			return err
+		if p.ID != "" { // also where the run was cancelled meanwhile: it goes on
+			j.Output("process", p.ID)
+			j.printf("Process: %s", p.ID)
 		}
-		j.Output("process", p.ID)
-		j.printf("Process: %s", p.ID)
-		return nil
+		return err
 	}
 	return j.run(ctx, command{app: app, service: in.Service, text: in.Command, release: in.Release, limit: in.RunTimeout, input: j.Input, name: "the command", given: "command",
 		began: func(process string) { j.Output("process", process) }})

@@ -17,8 +17,9 @@ var errSource = errors.New("the archive could not be read")
 // sending is an archive on its way to a rack.
 type sending struct {
 	*rack.Archive
-	mu    sync.Mutex
-	fault error // of the source
+	record rack.Build // of the build, as the archive has it; set before any of it is sent
+	mu     sync.Mutex
+	fault  error // of the source
 }
 
 // begin opens the archive and refuses one that the rack cannot read.
@@ -37,6 +38,7 @@ func (s *sending) begin(ctx context.Context, open func(context.Context) (io.Read
 		s.Close()
 		return s.failed(err)
 	}
+	s.record = s.Build()
 	return nil
 }
 

@@ -39,6 +39,16 @@ func (j Job) Output(name, value string) {
 	}
 }
 
+// finish writes how a verb has ended that promotes nothing.
+func (j Job) finish(ctx context.Context, err error) {
+	if err == nil {
+		j.Output("status", statusComplete)
+		return
+	}
+	j.Output("status", statusOf(ctx, err))
+	j.Output("reason", reasonOf(err))
+}
+
 // printf writes a line of ours.
 func (j Job) printf(format string, args ...any) {
 	fmt.Fprintf(j.Log, format+"\n", args...)
