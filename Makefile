@@ -15,7 +15,7 @@ TOOLS := bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
 build: bin/convox-ci
 
 bin/convox-ci: $(GO) go.mod go.sum
-	go build -trimpath -ldflags='-s -w' -o $@ ./cmd/convox-ci
+	scripts/build $@
 
 $(TOOLS) &: tools/go.mod tools/go.sum
 	go build -C tools -o ../bin/tools/ tool

@@ -18,7 +18,7 @@ const module = "github.com/convox-ci/convox-ci/"
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
 	"cmd/convox-ci": {"internal/app"},
-	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/container", "internal/image", "internal/image/*",
+	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"internal/rack":                    nil,
 	"internal/image":                   nil,
 	"internal/container":               nil,
+	"internal/carried":                 nil,
+	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
 
 	"internal/wire":       nil, // recordings for tests

@@ -54,17 +54,34 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	whole := filepath.Join(dir, "convox-ci")
-	size, err := build(whole, "./cmd/convox-ci")
+	if err := weighReleased(filepath.Join(dir, "released")); err != nil {
+		return err
+	}
+	whole, err := build(filepath.Join(dir, "whole"), "./cmd/convox-ci")
 	if err != nil {
 		return err
 	}
-	packed, err := gzipped(whole)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("convox-ci, stripped: %s, with gzip: %s\n\n", mb(size), mb(packed))
+	fmt.Printf("the whole program that it carries, unpacked: %s\n\n", mb(whole))
 	return weigh(dir)
+}
+
+// weighReleased prints what a user downloads.
+func weighReleased(path string) error {
+	cmd := exec.Command("scripts/build", path)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("scripts/build: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	packed, err := gzipped(path)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("convox-ci as it is released: %s, with gzip: %s\n", mb(info.Size()), mb(packed))
+	return nil
 }
 
 // weigh builds a program around each package, beside an empty one.

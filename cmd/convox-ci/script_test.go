@@ -23,9 +23,13 @@ func TestMain(m *testing.M) {
 // in URLs, so that it travels in several spellings; none of them may be shown.
 const key = "orchid/pale+42%moon@#! fin"
 
-// TestScript runs the user stories. They build real images, so that it fails
-// where that is not possible: a story that is skipped would tell nobody.
-func TestScript(t *testing.T) {
+// TestScript runs the user stories.
+func TestScript(t *testing.T) { testscript.Run(t, stories(t, "testdata/script")) }
+
+// stories are those of a directory. They build real images, so that the test
+// fails where that is not possible: a story that is skipped would tell nobody.
+func stories(t *testing.T, dir string) testscript.Params {
+	t.Helper()
 	if _, err := exec.LookPath("runc"); err != nil || os.Geteuid() != 0 {
 		t.Fatal("the stories build images: run them as root on Linux with runc on the PATH (Debian and Ubuntu: apt-get install runc)")
 	}
@@ -36,8 +40,8 @@ func TestScript(t *testing.T) {
 	build(t, filepath.Join(bin, "tool"), "./testdata/tool")
 	build(t, filepath.Join(bin, "hello"), "../../examples/hello")
 	deadline, _ := t.Deadline()
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	return testscript.Params{
+		Dir:                 dir,
 		Deadline:            deadline,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -71,7 +75,7 @@ func TestScript(t *testing.T) {
 			"status":      status,
 			"variables":   setVariables,
 		},
-	})
+	}
 }
 
 func build(t *testing.T, program, source string) {

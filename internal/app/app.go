@@ -35,6 +35,7 @@ func (s Signal) Status() int { return 128 + int(s) }
 
 // process is what the verbs share of this run of the binary.
 type process struct {
+	args    []string
 	environ []string
 	run     ci.Run
 	console *ci.Console
@@ -63,8 +64,8 @@ func Main(ctx context.Context, args, environ []string, s Streams) int {
 	logrus.SetOutput(io.Discard) // where the registry and BuildKit write their own logs
 	run := ci.Detect(environ)
 	v := &voice{Writer: s.Out}
-	p := &process{environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
-	err := p.execute(ctx, args)
+	p := &process{args: args, environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
+	err := p.execute(ctx)
 	status := p.report(err)
 	if err := p.console.Close(); err != nil {
 		fmt.Fprintln(s.Err, "convox-ci:", err)
@@ -72,10 +73,10 @@ func Main(ctx context.Context, args, environ []string, s Streams) int {
 	return status
 }
 
-// execute runs the command that args name. Without any, as in a container of
+// execute runs the command that the arguments name. Without any, as in a container of
 // a CI system, the input action does.
-func (p *process) execute(ctx context.Context, args []string) error {
-	root := p.commands()
+func (p *process) execute(ctx context.Context) error {
+	root, args := p.commands(), p.args
 	if len(args) == 0 {
 		action, err := p.action()
 		if err != nil {

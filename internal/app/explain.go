@@ -12,7 +12,6 @@ import (
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
-	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
@@ -96,7 +95,7 @@ func explain(err error, local bool) (status int, hint string) {
 		failed  *workflow.BuildFailedError
 		notLive *workflow.NotLiveError
 		cert    *tls.CertificateVerificationError
-		busy    *disk.BusyError
+		busy    *inUseError
 		late    *workflow.TimeoutError
 		left    *workflow.LeftError
 		found   *workflow.CheckError

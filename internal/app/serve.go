@@ -8,7 +8,6 @@ import (
 	"os"
 
 	"github.com/convox-ci/convox-ci/internal/options"
-	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
 // ServeInputs are the inputs of rack serve.
@@ -26,7 +25,7 @@ type ServeInputs struct {
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
 	found := &options.Error{}
 	for _, a := range []struct{ input, address, example string }{
-		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, registry.DefaultAddress},
+		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, "127.0.0.1:5017"},
 	} {
 		if a.address == "" {
 			continue // the default, a loopback address

@@ -1,0 +1,85 @@
+//go:build !carrier
+
+package app
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
+	"github.com/convox-ci/convox-ci/internal/rackd"
+	"github.com/convox-ci/convox-ci/internal/rackd/disk"
+	"github.com/convox-ci/convox-ci/internal/registry"
+)
+
+// startRack puts a rack together. Everything that it keeps is below one
+// directory, which only one process can have.
+func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack, err error) {
+	r = &runningRack{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	store, err := disk.Open(o.data, o.owner)
+	var busy *disk.BusyError
+	switch {
+	case errors.As(err, &busy):
+		return r, &inUseError{busy}
+	case err != nil:
+		return r, inputFault("data", err)
+	}
+	r.closers = append(r.closers, store.Close)
+	if err := r.serveRegistry(ctx, o); err != nil {
+		return r, err
+	}
+	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
+	state := filepath.Join(o.data, "buildkit")
+	if err := embedded.Sweep(state); err != nil {
+		p.notice("Build steps of a rack that was killed: " + err.Error())
+	}
+	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
+	r.closers = append(r.closers, engine.Close)
+	run := filepath.Join(o.data, "run")
+	if err := container.Sweep(run); err != nil {
+		p.notice("Processes of a rack that was killed: " + err.Error())
+	}
+	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
+	server, err := rackd.New(ctx, rackd.Config{
+		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
+		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
+		Baker:      &bake.Baker{Builder: engine, Registry: images},
+		Images:     images,
+		Containers: container.New(run, images.Image),
+	})
+	if err != nil {
+		return r, err
+	}
+	r.closers = append(r.closers, func() error { server.Close(); return nil })
+	if r.address, err = r.listen(o.listen, server.Handler()); err != nil {
+		return r, inputFault("listen", err)
+	}
+	return r, nil
+}
+
+// serveRegistry starts the registry, by default at the address that manifests
+// may name; if another process has that, at any.
+func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err error) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.closers = append(r.closers, func() error { stop(); return nil })
+	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
+	if o.registry != "" {
+		if r.registry, err = r.listen(o.registry, handler); err != nil {
+			return inputFault("registry-listen", err)
+		}
+		return nil
+	}
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
+	if err == nil && r.registry != registry.DefaultAddress {
+		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
+	}
+	return err
+}
