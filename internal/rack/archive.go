@@ -45,8 +45,8 @@ type Archive struct {
 // contents is what was found in an archive.
 type contents struct {
 	build    *Build
-	images   []string
-	perImage bool // the mark of a v3 archive was met
+	images   []string // the files: one of all images on a v2 rack, one for each service on a v3 rack
+	perImage bool     // the mark of a v3 archive was met
 }
 
 // CheckArchive makes an [Archive] of the bytes of one. It starts no goroutine: an
@@ -96,10 +96,6 @@ func (a *Archive) Build() Build {
 	}
 	return *a.found.build
 }
-
-// Images are the names of the files with images that were met so far: that of
-// all images of a v2 rack, one for each service of a v3 rack.
-func (a *Archive) Images() []string { return a.found.images }
 
 // advance takes a step. What is wrong ends the checking and not the reading: the
 // bytes of an archive that is not sound are given to the last one too, since

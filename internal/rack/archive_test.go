@@ -97,15 +97,14 @@ func TestSoundArchives(t *testing.T) {
 		name    string
 		archive []byte
 		layout  rack.ArchiveLayout
-		images  []string
 	}{
-		{"v2", archiveV2(t), rack.ArchiveV2, []string{"myapp.BSEEDBUILDA.tar"}},
-		{"v3", archiveV3(t), rack.ArchiveV3, []string{"myapp.BSEEDBUILDA.tar", "web.BSEEDBUILDA.tar"}},
-		{"v3 without the mark", archiveOf(t, recordPart(t), part{"web.BSEEDBUILDA.tar", "x"}), rack.ArchiveV3, []string{"web.BSEEDBUILDA.tar"}},
-		{"another name", archiveOf(t, recordPart(t), part{"images.tar", "x"}), rack.ArchiveUnknown, []string{"images.tar"}},
-		{"another order", archiveOf(t, part{"myapp.BSEEDBUILDA.tar", "x"}, recordPart(t)), rack.ArchiveUnknown, []string{"myapp.BSEEDBUILDA.tar"}},
-		{"filled up", zipped(t, append(tarOf(t, recordPart(t), part{"myapp.BSEEDBUILDA.tar", "x"}), make([]byte, 100_000)...)), rack.ArchiveV2, []string{"myapp.BSEEDBUILDA.tar"}},
-		{"a stored log of zeros", archiveOf(t, recordPart(t), part{"myapp.BSEEDBUILDA.tar", "x"}, part{"log", strings.Repeat("\x00", 5000)}), rack.ArchiveV2, []string{"myapp.BSEEDBUILDA.tar"}},
+		{"v2", archiveV2(t), rack.ArchiveV2},
+		{"v3", archiveV3(t), rack.ArchiveV3},
+		{"v3 without the mark", archiveOf(t, recordPart(t), part{"web.BSEEDBUILDA.tar", "x"}), rack.ArchiveV3},
+		{"another name", archiveOf(t, recordPart(t), part{"images.tar", "x"}), rack.ArchiveUnknown},
+		{"another order", archiveOf(t, part{"myapp.BSEEDBUILDA.tar", "x"}, recordPart(t)), rack.ArchiveUnknown},
+		{"filled up", zipped(t, append(tarOf(t, recordPart(t), part{"myapp.BSEEDBUILDA.tar", "x"}), make([]byte, 100_000)...)), rack.ArchiveV2},
+		{"a stored log of zeros", archiveOf(t, recordPart(t), part{"myapp.BSEEDBUILDA.tar", "x"}, part{"log", strings.Repeat("\x00", 5000)}), rack.ArchiveV2},
 	} {
 		for way, from := range map[string]io.Reader{"": bytes.NewReader(test.archive), " byte by byte": iotest.OneByteReader(bytes.NewReader(test.archive))} {
 			a := rack.CheckArchive(from)
@@ -116,8 +115,8 @@ func TestSoundArchives(t *testing.T) {
 			if err != nil || !bytes.Equal(got, test.archive) {
 				t.Errorf("%s%s: %d bytes of %d, %v", test.name, way, len(got), len(test.archive), err)
 			}
-			if b := a.Build(); b.ID != "BSEEDBUILDA" || b.Description != "a build" || !slices.Equal(a.Images(), test.images) {
-				t.Errorf("%s%s: build %+v, images %q", test.name, way, b, a.Images())
+			if b := a.Build(); b.ID != "BSEEDBUILDA" || b.Description != "a build" {
+				t.Errorf("%s%s: build %+v", test.name, way, b)
 			}
 		}
 	}

@@ -98,12 +98,13 @@ func TestRunWhoseStreamBreaks(t *testing.T) {
 		{"it was killed", nil, broken, always("lost\n"), 0, true, 1},
 		{"it left no record", nil, broken, always("none\n"), 0, true, 1},
 		{"the rack ends it without a word", nil, func(_ int, s *socket) { s.text("some\n"); s.end() }, always("ended 6\n"), 6, false, 1},
-		{"the rack says why", nil, func(_ int, s *socket) { s.text("ERROR: no such container\n"); s.end() }, always("ended 6\n"), 0, true, 1},
-		{"v3 says why, and a status", nil, func(_ int, s *socket) {
+		{"the rack says why", nil, func(_ int, s *socket) { s.text("ERROR: no such container\n"); s.end() }, always("none\n"), 0, true, 1},
+		{"the rack says why of its own stream", nil, func(_ int, s *socket) { s.text("ERROR: connection reset\n"); s.end() }, always("ended 6\n"), 6, false, 1},
+		{"v3 says so, and a status", nil, func(_ int, s *socket) {
 			s.text(rack.ExitPrefix + "0\n")
-			s.text("ERROR: bad command\n")
+			s.text("ERROR: unexpected EOF\n")
 			s.end()
-		}, always("ended 6\n"), 0, true, 1},
+		}, always("ended 6\n"), 6, false, 1},
 		{"not begun", refused(502, 1), func(_ int, s *socket) { ended(s, "", 0) }, always("none\n"), 0, false, 2},
 		{"begun all the same", refused(502, 1), func(_ int, s *socket) { ended(s, "", 0) }, always("ended 8\n"), 8, false, 1},
 		{"the first looks bring nothing", nil, broken, func(n int) string { return []string{"garbage\n", "", "ended 2\n"}[min(n, 3)-1] }, 2, false, 1},
@@ -184,6 +185,15 @@ func TestRunOnASilentStream(t *testing.T) {
 			}
 		})
 	}
+	bubble(t, "that ends while it is looked at", func(t *testing.T) {
+		k := &works{look: always("ended 4\n"), stream: func(_ int, s *socket) {
+			time.Sleep(2*time.Minute + time.Second)
+			ended(s, "at last\n", 4)
+		}}
+		if got := k.run(t.Context(), t, nil); got.status != 4 || got.err != nil || got.out != "at last\n" || len(k.looked) != 1 {
+			t.Errorf("%d looks, %+v", len(k.looked), got)
+		}
+	})
 	bubble(t, "that is dead", func(t *testing.T) {
 		k := &works{stream: func(_ int, s *socket) { s.wait() }}
 		k.look = func(int) string {

@@ -14,6 +14,7 @@ import (
 const (
 	peekInterval = 3 * time.Second  // between looks at the record of a command that is not heard of
 	peekTimeout  = 30 * time.Second // for one look
+	lastWords    = 5 * time.Second  // for the end of a stream that comes just when its command was seen to have ended
 	silentLimit  = 2 * time.Minute  // without output until a look is taken: a stream may be dead without a word
 )
 
@@ -128,6 +129,8 @@ func (r *running) recorded(ctx context.Context) (int, error) {
 		r.client.notice(fmt.Sprintf("process %s: %v; looking for what became of the command", r.process, err))
 		status, found, unread := r.followRecord(ctx)
 		switch {
+		case unread != nil && lastWord(err):
+			return 0, err
 		case unread != nil:
 			return 0, unread
 		case found == recordEnded && status == 0 && !r.input.none():
@@ -149,6 +152,13 @@ func neverBegan(err error) bool {
 	return errors.As(err, &e)
 }
 
+// lastWord tells whether the stream ended with a word of the rack: where there is
+// no record to be had, that says more than why there is none.
+func lastWord(err error) bool {
+	var none *NoStatusError
+	return errors.As(err, &none) && none.Ended && !errors.Is(none.Err, errNoStatus)
+}
+
 // mayGoOn tells whether the command may run, or may be begun, although its
 // stream ended in err. A rack opens a stream whatever it has to say: a page or a
 // fault of a server in its place is from something in front of it.
@@ -158,8 +168,8 @@ func (r *running) mayGoOn(ctx context.Context, err error) bool {
 	switch {
 	case ctx.Err() != nil:
 		return false
-	case errors.As(err, &none):
-		return !none.Ended || errors.Is(none.Err, errNoStatus)
+	case errors.As(err, &none): // also where the rack's own stream to the command broke, which it says as if that were the end
+		return true
 	case errors.As(err, &e):
 		return again(e, true) || e.Status >= http.StatusInternalServerError || e.Status == http.StatusOK
 	}
@@ -177,7 +187,7 @@ func (r *running) listen(ctx context.Context, command string, entrypoint bool, l
 			if time.Since(output.heard()) < silentLimit {
 				continue
 			}
-			if err := look(ctx); err != nil {
+			if err := look(ctx); err != nil && sleep(ctx, lastWords) == nil {
 				stop(err)
 			}
 		}

@@ -53,7 +53,7 @@ func ExportBuild(ctx context.Context, j Job, in ExportInputs, out io.Writer) err
 func saveFile(path string, r io.Reader) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return 0, refuse("file", path, reason(err), "a path that can be written to")
+		return 0, refuse("file", path, "cannot be written: "+bare(err).Error(), "a path that can be written to")
 	}
 	defer func() {
 		if err != nil {
@@ -80,7 +80,7 @@ func ImportBuild(ctx context.Context, j Job, in ImportInputs) (rack.Build, error
 	ctx, done := limited(ctx, "timeout", in.Timeout)
 	defer done()
 	if in.File != standard {
-		if err := checkFile(string(in.File)); err != nil {
+		if err := checkFile(ctx, string(in.File)); err != nil {
 			return rack.Build{}, err
 		}
 	} else if j.Input == nil {
@@ -88,22 +88,38 @@ func ImportBuild(ctx context.Context, j Job, in ImportInputs) (rack.Build, error
 	}
 	return j.imported(ctx, in.App, func(context.Context) (io.ReadCloser, error) {
 		if in.File == standard {
-			return io.NopCloser(j.Input), nil
+			return yielding(ctx, j.Input), nil
 		}
 		return os.Open(string(in.File))
 	}, in.File != standard)
 }
 
+// yielding reads from r until ctx ends, also while r gives nothing: whoever pipes
+// into this process may be waiting for something that never comes.
+func yielding(ctx context.Context, r io.Reader) io.ReadCloser {
+	out, in := io.Pipe()
+	stop := context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		defer stop()
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	return out
+}
+
 // checkFile reads an archive to its end.
-func checkFile(path string) error {
+func checkFile(ctx context.Context, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return refuse("file", path, reason(err), "the file of an archive")
 	}
 	defer f.Close()
+	defer context.AfterFunc(ctx, func() { f.Close() })()
 	_, err = io.Copy(io.Discard, rack.CheckArchive(f))
 	var unsound *rack.ArchiveError
 	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
 	case errors.As(err, &unsound): // what it ends in is not shown: it may be any file
 		return refuse("file", path, "is no whole archive of a build: it "+unsound.Problem, "what builds export has written")
 	case err != nil:

@@ -182,6 +182,20 @@ func TestImportOfAPipe(t *testing.T) {
 	}
 }
 
+// TestImportOfASilentPipe: it is waited for as long as the limit says.
+func TestImportOfASilentPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, _ := (&imports{version: "20260101000000"}).job(t)
+		silent, end := io.Pipe()
+		defer end.Close()
+		j.Input = silent
+		var late *workflow.TimeoutError
+		if _, err := workflow.ImportBuild(t.Context(), j, workflow.ImportInputs{Target: target, Limits: minute, File: "-"}); !errors.As(err, &late) {
+			t.Errorf("it ended in %v", err)
+		}
+	})
+}
+
 // TestCopyFromARackThatFails: its fault is told as it is, and not taken for a
 // lost answer of the rack that the build goes to.
 func TestCopyFromARackThatFails(t *testing.T) {

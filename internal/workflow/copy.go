@@ -75,6 +75,10 @@ func CopyBuild(ctx context.Context, j Job, to Job, in CopyInputs) (rack.Build, e
 	if _, err := to.Rack.App(ctx, app); err != nil {
 		return rack.Build{}, err
 	}
+	to.Output("app", app) // where the build is from here on
+	if rack := in.To().Rack; rack != "" {
+		to.Output("rack", rack)
+	}
 	j.printf("Copying %s from %s to %s", in.Build, in.App, app)
 	return to.imported(ctx, app, func(ctx context.Context) (io.ReadCloser, error) {
 		return j.Rack.ExportBuild(ctx, in.App, in.Build)

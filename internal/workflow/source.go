@@ -81,11 +81,16 @@ func reason(err error) string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "does not exist"
 	}
+	return "cannot be read: " + bare(err).Error()
+}
+
+// bare is an error of a file without the path, which stands beside it anyway.
+func bare(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		err = path.Err
+		return path.Err
 	}
-	return "cannot be read: " + err.Error()
+	return err
 }
 
 // inspect looks at the source before anything is sent and returns the files that
