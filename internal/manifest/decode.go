@@ -19,6 +19,7 @@ type decoder struct {
 	source     []byte // the file before interpolation
 	left       int    // values that may still be taken
 	mismatches []*Error
+	unlisted   int // mismatches after the first maxListed
 }
 
 // spend takes n values from those left.
@@ -96,10 +97,9 @@ func (d *decoder) merged(value *yaml.Node, rule mergeRule) ([]pair, error) {
 	return all, nil
 }
 
-// fields returns the entries of n that have a text for a key, each key once,
-// where it stands last. A null n has none; any other n that is no mapping is a
-// mismatch with into.
-func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
+// entries returns the entries of n whose key is a scalar. A null n has none; any
+// other n that is no mapping is a mismatch with into.
+func (d *decoder) entries(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
 	if isNull(n) {
 		return nil, nil
 	}
@@ -108,22 +108,24 @@ func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule) ([]pair, err
 		return nil, nil
 	}
 	all, err := d.pairs(n, rule)
-	if err != nil {
-		return nil, err
-	}
+	return slices.DeleteFunc(all, func(p pair) bool { return p.key.Kind != yaml.ScalarNode }), err
+}
+
+// fields is [decoder.entries] with each key once, where it stands last; but a
+// joined key stands everywhere.
+func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule, joined ...string) ([]pair, error) {
+	all, err := d.entries(n, into, rule)
 	last := map[string]int{}
 	for i, p := range all {
-		if p.key.Kind == yaml.ScalarNode {
-			last[p.key.Value] = i
-		}
+		last[p.key.Value] = i
 	}
 	var fields []pair
 	for i, p := range all {
-		if at, ok := last[p.key.Value]; ok && at == i {
+		if last[p.key.Value] == i || slices.Contains(joined, p.key.Value) {
 			fields = append(fields, p)
 		}
 	}
-	return fields, nil
+	return fields, err
 }
 
 // named returns the entries of n, a mapping from names to things, in order. A
@@ -161,36 +163,6 @@ func name(key *yaml.Node) (string, error) {
 	return "", fault(key, "unknown key type: %s", kind)
 }
 
-// text returns the text of n: the canonical text of a scalar, empty when it is
-// null. A collection is a mismatch, and its text is empty.
-func (d *decoder) text(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode {
-		d.mismatch(n, "string")
-		return ""
-	}
-	return canonicalText(scalar(n))
-}
-
-// texts returns the text of each element of n, which must be a sequence. A null
-// has none; anything else is a mismatch.
-func (d *decoder) texts(n *yaml.Node) ([]string, error) {
-	if isNull(n) {
-		return nil, nil
-	}
-	if n.Kind != yaml.SequenceNode {
-		d.mismatch(n, "[]string")
-		return nil, nil
-	}
-	var all []string
-	for _, element := range n.Content {
-		if err := d.spend(1); err != nil {
-			return nil, err
-		}
-		all = append(all, d.text(follow(element)))
-	}
-	return all, nil
-}
-
 // isNull reports whether n is absent or null, which mean the same everywhere.
 func isNull(n *yaml.Node) bool {
 	return n == nil || n.Kind == yaml.ScalarNode && scalar(n) == nil
@@ -221,10 +193,10 @@ func (d *decoder) describe(n *yaml.Node) string {
 	v := canonical(n)
 	text := canonicalText(v)
 	switch {
-	case fromFile(n.Value, d.source) != n.Value:
-		text = "..."
+	case d.hidden(n):
+		text = unshown
 	case len(text) > whole:
-		text = text[:part] + "..."
+		text = text[:part] + unshown
 	}
 	return fmt.Sprintf("%s `%s`", scalarTag(v), text)
 }

@@ -11,6 +11,15 @@ import (
 // everything is the entry that stands for all variables of the app.
 const everything = "*"
 
+// joinedKey is the key whose lists are joined when it is written more than once in
+// one mapping, or merged into it: all entries count, in the order in which they
+// stand. Of every other key the last value counts. Both follow what Racks do: the
+// rule about keys is theirs, and a list of entries they read by adding to those
+// that are there, so that a service that merges a list in requires its variables
+// as well. For the value of one variable nothing changes, since a later entry
+// overrides an earlier one anyway.
+const joinedKey = "environment"
+
 // environment reads a list of entries. Lists in the list are spliced in, one
 // level deep, so that a shared list can be an anchor. What is not text is
 // dropped without a word, as a Rack drops it.

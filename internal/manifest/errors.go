@@ -13,10 +13,8 @@ const maxListed = 20
 
 // Error is a fault in a manifest.
 //
-// Line and Column, from 1, say where; 0 is unknown. They count in the text
-// after interpolation: a line is that of the file unless the value of a
-// variable before it holds a line end, a column unless a variable stands before
-// it in the line.
+// Line and Column, from 1, say where in the file; 0 is unknown. A column counts
+// characters. A fault in the value of a variable stands where its ${NAME} does.
 type Error struct {
 	Line, Column int
 	Message      string // as a Rack prints it; the words of the YAML parser for a syntax error
@@ -80,6 +78,10 @@ func limit(format string, args ...any) *Error {
 // mismatch notes that n is not what its place needs. into is the Go type a
 // Rack decodes that place into, because its message names it.
 func (d *decoder) mismatch(n *yaml.Node, into string) {
+	if len(d.mismatches) == maxListed {
+		d.unlisted++
+		return
+	}
 	d.mismatches = append(d.mismatches, fault(n, "cannot unmarshal %s into %s", d.describe(n), into))
 }
 
@@ -91,12 +93,11 @@ func (d *decoder) mismatched() *Error {
 	all.parts = d.mismatches
 	var text strings.Builder
 	text.WriteString("yaml: unmarshal errors:")
-	for i, e := range d.mismatches {
-		if i == maxListed {
-			fmt.Fprintf(&text, "\n  and %d more", len(d.mismatches)-maxListed)
-			break
-		}
+	for _, e := range d.mismatches {
 		fmt.Fprintf(&text, "\n  line %d: %s", e.Line, e.Message)
+	}
+	if d.unlisted > 0 {
+		fmt.Fprintf(&text, "\n  and %d more", d.unlisted)
 	}
 	all.Message = text.String()
 	return &all

@@ -1,0 +1,58 @@
+package manifest
+
+import "gopkg.in/yaml.v3"
+
+// Timer runs a command at times. See
+// https://docsv2.convox.com/application/convox-yml.
+type Timer struct {
+	Name     string // not restricted
+	Command  string
+	Schedule string   // as in a crontab, in UTC
+	Service  string   // whose image and environment the command gets
+	Policies []string // as in [Container]
+
+	Line, Column int // where the name stands, as in [Error]
+}
+
+func (d *decoder) timers(n *yaml.Node) ([]Timer, error) {
+	entries, err := d.named(n)
+	if err != nil {
+		return nil, err
+	}
+	var all []Timer
+	for _, e := range entries {
+		t, err := d.timer(e.value)
+		if err != nil {
+			return nil, err
+		}
+		if t.Name, err = name(e.key); err != nil {
+			return nil, err
+		}
+		t.Line, t.Column = e.key.Line, e.key.Column
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func (d *decoder) timer(n *yaml.Node) (t Timer, err error) {
+	fields, err := d.fields(n, "manifest.Timer", mergeAny)
+	if err != nil {
+		return t, err
+	}
+	for _, f := range fields {
+		switch f.key.Value {
+		case "command":
+			t.Command = d.text(f.value)
+		case "policies":
+			t.Policies, err = d.texts(f.value)
+		case "schedule":
+			t.Schedule = d.text(f.value)
+		case "service":
+			t.Service = d.text(f.value)
+		}
+		if err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
