@@ -45,7 +45,7 @@ func (d *decoder) build(n *yaml.Node) (Build, error) {
 
 func (d *decoder) buildMap(n *yaml.Node) (Build, error) {
 	var b Build
-	fields, err := d.fields(n, "manifest.ServiceBuild", mergeAny)
+	fields, err := d.fields(n, "manifest.ServiceBuild")
 	if err != nil {
 		return Build{}, err
 	}

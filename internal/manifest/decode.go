@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,7 +39,7 @@ type pair struct{ key, value *yaml.Node }
 type mergeRule int
 
 const (
-	mergePlain mergeRule = iota // an unquoted <<
+	mergePlain mergeRule = iota // an unquoted <<: above the names of things
 	mergeAny                    // a quoted one too: below names a Rack writes the mapping out once more, without quotes
 )
 
@@ -98,30 +99,36 @@ func (d *decoder) merged(value *yaml.Node, rule mergeRule) ([]pair, error) {
 }
 
 // entries returns the entries of n whose key is a scalar. A null n has none; any
-// other n that is no mapping is a mismatch with into.
+// other n that is no mapping is a mismatch with into. A key can occur more than
+// once: who reads them in turn ends with what the last says, and finds the faults
+// of those before it, as a Rack finds them.
 func (d *decoder) entries(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
 	if isNull(n) {
 		return nil, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		d.mismatch(n, into)
+		if rule == mergePlain {
+			d.mismatchAbove(n, into)
+		} else {
+			d.mismatch(n, into)
+		}
 		return nil, nil
 	}
 	all, err := d.pairs(n, rule)
 	return slices.DeleteFunc(all, func(p pair) bool { return p.key.Kind != yaml.ScalarNode }), err
 }
 
-// fields is [decoder.entries] with each key once, where it stands last; but a
-// joined key stands everywhere.
-func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule, joined ...string) ([]pair, error) {
-	all, err := d.entries(n, into, rule)
+// fields is [decoder.entries] for the places where a Rack looks at the last value
+// of a key alone: each key once, where it stands last.
+func (d *decoder) fields(n *yaml.Node, into string) ([]pair, error) {
+	all, err := d.entries(n, into, mergeAny)
 	last := map[string]int{}
 	for i, p := range all {
 		last[p.key.Value] = i
 	}
 	var fields []pair
 	for i, p := range all {
-		if last[p.key.Value] == i || slices.Contains(joined, p.key.Value) {
+		if last[p.key.Value] == i {
 			fields = append(fields, p)
 		}
 	}
@@ -135,10 +142,33 @@ func (d *decoder) named(n *yaml.Node) ([]pair, error) {
 		return nil, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		d.mismatch(n, "yaml.MapSlice")
+		d.mismatchAbove(n, "yaml.MapSlice")
 		return nil, nil
 	}
 	return d.pairs(n, mergePlain)
+}
+
+// each reads the entries of n, a mapping from names to things, in order. read reads
+// one thing and returns where its name belongs. A Rack stops at the first thing in
+// which a value has a wrong type. The others are still read for such values, but
+// what else is wrong with them, or with the name of that one, does not count.
+func (d *decoder) each(n *yaml.Node, read func(key, value *yaml.Node) (*string, error)) error {
+	entries, err := d.named(n)
+	if err != nil {
+		return err
+	}
+	start, stopped := d.mismatchCount(), false
+	for _, e := range entries {
+		to, err := read(e.key, e.value)
+		if err == nil && d.mismatchCount() == start {
+			*to, err = name(e.key)
+		}
+		if broken, ok := errors.AsType[*Error](err); ok && (!stopped || broken.ours) {
+			return err
+		}
+		stopped = d.mismatchCount() > start
+	}
+	return nil
 }
 
 // name returns the name that a key gives: a text, or the decimal text of an
@@ -180,8 +210,9 @@ func typeName(n *yaml.Node) string {
 	return fmt.Sprintf("%T", canonical(n))
 }
 
-// describe returns n's tag and, for a scalar, its text, shortened: "!!int `6`".
-func (d *decoder) describe(n *yaml.Node) string {
+// describe returns n's tag and, for a scalar, its text, shortened: "!!int `6`". Above
+// the names of things that is the text as it is written.
+func (d *decoder) describe(n *yaml.Node, asWritten bool) string {
 	const whole, part = 10, 7 // bytes of a text shown whole, and of a longer one
 
 	switch n.Kind {
@@ -191,7 +222,10 @@ func (d *decoder) describe(n *yaml.Node) string {
 		return "!!seq"
 	}
 	v := canonical(n)
-	text := canonicalText(v)
+	text := canonicalText(scalar(n))
+	if asWritten {
+		v, text = scalar(n), n.Value
+	}
 	switch {
 	case d.hidden(n):
 		text = unshown

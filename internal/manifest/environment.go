@@ -11,18 +11,17 @@ import (
 // everything is the entry that stands for all variables of the app.
 const everything = "*"
 
-// joinedKey is the key whose lists are joined when it is written more than once in
-// one mapping, or merged into it: all entries count, in the order in which they
-// stand. Of every other key the last value counts. Both follow what Racks do: the
-// rule about keys is theirs, and a list of entries they read by adding to those
-// that are there, so that a service that merges a list in requires its variables
-// as well. For the value of one variable nothing changes, since a later entry
-// overrides an earlier one anyway.
-const joinedKey = "environment"
-
 // environment reads a list of entries. Lists in the list are spliced in, one
 // level deep, so that a shared list can be an anchor. What is not text is
 // dropped without a word, as a Rack drops it.
+//
+// The key is the only one whose values are joined when it is written more than once
+// in a mapping, or merged into it: all entries count, in the order in which they
+// stand. Of every other key the last value counts. Both is what Racks do, which
+// read such a list by adding to the entries that are there: a service that merges
+// one in requires its variables as well, and a check that let them go would pass
+// what the build then refuses. The value of a variable does not depend on it, since
+// a later entry for a name overrides an earlier one.
 func (d *decoder) environment(n *yaml.Node) ([]string, error) {
 	if isNull(n) {
 		return nil, nil

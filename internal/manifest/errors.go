@@ -77,13 +77,21 @@ func limit(format string, args ...any) *Error {
 
 // mismatch notes that n is not what its place needs. into is the Go type a
 // Rack decodes that place into, because its message names it.
-func (d *decoder) mismatch(n *yaml.Node, into string) {
+func (d *decoder) mismatch(n *yaml.Node, into string) { d.note(n, d.describe(n, false), into) }
+
+// mismatchAbove is [decoder.mismatch] for a place above the names of things.
+func (d *decoder) mismatchAbove(n *yaml.Node, into string) { d.note(n, d.describe(n, true), into) }
+
+func (d *decoder) note(n *yaml.Node, what, into string) {
 	if len(d.mismatches) == maxListed {
 		d.unlisted++
 		return
 	}
-	d.mismatches = append(d.mismatches, fault(n, "cannot unmarshal %s into %s", d.describe(n), into))
+	d.mismatches = append(d.mismatches, fault(n, "cannot unmarshal %s into %s", what, into))
 }
+
+// mismatchCount is how many were noted.
+func (d *decoder) mismatchCount() int { return len(d.mismatches) + d.unlisted }
 
 // mismatched returns all mismatches as one error, at the first of them, in the
 // layout of https://pkg.go.dev/gopkg.in/yaml.v2#TypeError. Unlike a Rack's, its

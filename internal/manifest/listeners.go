@@ -43,11 +43,11 @@ func (d *decoder) listeners(n *yaml.Node) ([]Listener, error) {
 }
 
 func (d *decoder) listener(n *yaml.Node) (l Listener, err error) {
-	fields, err := d.fields(n, "manifest.ServiceNLBPort", mergeAny)
+	entries, err := d.entries(n, "manifest.ServiceNLBPort", mergeAny)
 	if err != nil {
 		return l, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		switch f.key.Value {
 		case "allow_cidr":
 			l.AllowCIDR, err = d.texts(f.value)

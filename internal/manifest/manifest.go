@@ -40,9 +40,9 @@ type Manifest struct {
 // Load reads a manifest for a machine that knows the app's environment: env is
 // what ${NAME} and required variables are looked up in, and is not changed.
 //
-// The error is always an [*Error]. YAML values of a wrong type are reported
-// together, before any other fault of the decoding; every other error is the
-// first fault of the first stage that has one.
+// The error is always an [*Error]: the first fault of the first stage that has
+// one. YAML values of a type that their place does not take are not a fault until
+// the decoding has come to its end, and are then reported together.
 func Load(data []byte, env map[string]string) (*Manifest, error) {
 	m, err := read(data, env)
 	if err != nil {
@@ -107,11 +107,11 @@ func read(data []byte, env map[string]string) (*Manifest, error) {
 	}
 	d := &decoder{source: data, left: maxValues}
 	m, err := d.manifest(root)
-	if len(d.mismatches) > 0 {
-		return nil, d.mismatched()
-	}
 	if err != nil {
 		return nil, err
+	}
+	if len(d.mismatches) > 0 {
+		return nil, d.mismatched()
 	}
 	if err := m.combineEnvironment(d); err != nil {
 		return nil, err
@@ -121,13 +121,13 @@ func read(data []byte, env map[string]string) (*Manifest, error) {
 
 func (d *decoder) manifest(root *yaml.Node) (*Manifest, error) {
 	m := &Manifest{}
-	fields, err := d.fields(root, "manifest.Manifest", mergePlain, joinedKey)
+	entries, err := d.entries(root, "manifest.Manifest", mergePlain)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		switch f.key.Value {
-		case joinedKey:
+		case "environment":
 			var entries []string
 			entries, err = d.environment(f.value)
 			m.Environment = append(m.Environment, entries...)

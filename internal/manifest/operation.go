@@ -86,7 +86,7 @@ func (d *decoder) agent(n *yaml.Node) (a Agent, err error) {
 		return a, fault(n, "could not parse agent: %s", d.shown(n))
 	}
 	a.Enabled = true
-	fields, err := d.fields(n, "", mergeAny)
+	fields, err := d.fields(n, "")
 	if err != nil {
 		return a, err
 	}
@@ -132,8 +132,8 @@ func (d *decoder) agentPort(n *yaml.Node) (p AgentPort, err error) {
 }
 
 func (d *decoder) deployment(n *yaml.Node) (w asked, err error) {
-	fields, err := d.fields(n, "manifest.ServiceDeployment", mergeAny)
-	for _, f := range fields {
+	entries, err := d.entries(n, "manifest.ServiceDeployment", mergeAny)
+	for _, f := range entries {
 		switch f.key.Value {
 		case "maximum":
 			v := d.integer(f.value)
@@ -149,8 +149,8 @@ func (d *decoder) deployment(n *yaml.Node) (w asked, err error) {
 // termination returns the grace that is written, and the default if none is.
 func (d *decoder) termination(n *yaml.Node) (grace int, err error) {
 	grace = defaultGrace
-	fields, err := d.fields(n, "manifest.ServiceTermination", mergeAny)
-	for _, f := range fields {
+	entries, err := d.entries(n, "manifest.ServiceTermination", mergeAny)
+	for _, f := range entries {
 		if f.key.Value == "grace" {
 			grace = d.integer(f.value)
 		}

@@ -14,31 +14,22 @@ type Resource struct {
 }
 
 func (d *decoder) resources(n *yaml.Node) ([]Resource, error) {
-	entries, err := d.named(n)
-	if err != nil {
-		return nil, err
-	}
 	var all []Resource
-	for _, e := range entries {
-		r, err := d.resource(e.value)
-		if err != nil {
-			return nil, err
-		}
-		if r.Name, err = name(e.key); err != nil {
-			return nil, err
-		}
-		r.Line, r.Column = e.key.Line, e.key.Column
+	err := d.each(n, func(key, value *yaml.Node) (*string, error) {
+		r, err := d.resource(value)
+		r.Line, r.Column = key.Line, key.Column
 		all = append(all, r)
-	}
-	return all, nil
+		return &all[len(all)-1].Name, err
+	})
+	return all, err
 }
 
 func (d *decoder) resource(n *yaml.Node) (r Resource, err error) {
-	fields, err := d.fields(n, "manifest.Resource", mergeAny)
+	entries, err := d.entries(n, "manifest.Resource", mergeAny)
 	if err != nil {
 		return r, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		switch f.key.Value {
 		case "options":
 			r.Options, err = d.settings(f.value, "map[string]string")

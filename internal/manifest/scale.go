@@ -85,7 +85,7 @@ func (d *decoder) scale(n *yaml.Node) (Scale, error) {
 
 func (d *decoder) scaleMap(n *yaml.Node) (Scale, error) {
 	s := Scale{Cooldown: slow}
-	fields, err := d.fields(n, "", mergeAny)
+	fields, err := d.fields(n, "")
 	if err != nil {
 		return s, err
 	}
@@ -162,7 +162,7 @@ func (d *decoder) cooldown(n *yaml.Node) (Cooldown, error) {
 // two reads the two numbers of a mapping, in the order in which a Rack looks at
 // them. Either may be missing.
 func (d *decoder) two(n *yaml.Node, first, second, wrong string) (a, b int, err error) {
-	fields, err := d.fields(n, "", mergeAny)
+	fields, err := d.fields(n, "")
 	if err != nil {
 		return 0, 0, err
 	}
@@ -203,7 +203,7 @@ func (d *decoder) numeric(n *yaml.Node) (v int, ok bool, err error) {
 }
 
 func (d *decoder) targets(n *yaml.Node) (t Targets, err error) {
-	fields, err := d.fields(n, "manifest.ServiceScaleTargets", mergeAny)
+	fields, err := d.fields(n, "manifest.ServiceScaleTargets")
 	if err != nil {
 		return t, err
 	}
@@ -227,7 +227,7 @@ func (d *decoder) targets(n *yaml.Node) (t Targets, err error) {
 
 // metrics reads a mapping of NAMESPACE/NAME to metrics, in the order of the file.
 func (d *decoder) metrics(n *yaml.Node) ([]Metric, error) {
-	fields, err := d.fields(n, "map[string]manifest.ServiceScaleMetric", mergeAny)
+	fields, err := d.fields(n, "map[string]manifest.ServiceScaleMetric")
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ func (d *decoder) metrics(n *yaml.Node) ([]Metric, error) {
 }
 
 func (d *decoder) metric(n *yaml.Node) (m Metric, err error) {
-	fields, err := d.fields(n, "manifest.ServiceScaleMetric", mergeAny)
+	fields, err := d.fields(n, "manifest.ServiceScaleMetric")
 	if err != nil {
 		return m, err
 	}

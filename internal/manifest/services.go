@@ -52,32 +52,23 @@ type family map[string]func(*decoder, *draft, *yaml.Node) error
 var families = []family{buildKeys, containerKeys, operationKeys, scaleKeys, trafficKeys}
 
 func (d *decoder) services(n *yaml.Node) ([]Service, error) {
-	entries, err := d.named(n)
-	if err != nil {
-		return nil, err
-	}
 	var all []Service
-	for _, e := range entries {
-		s, err := d.service(e.value)
-		if err != nil {
-			return nil, err
-		}
-		if s.Name, err = name(e.key); err != nil {
-			return nil, err
-		}
-		s.Line, s.Column = e.key.Line, e.key.Column
+	err := d.each(n, func(key, value *yaml.Node) (*string, error) {
+		s, err := d.service(value)
+		s.Line, s.Column = key.Line, key.Column
 		all = append(all, s)
-	}
-	return all, nil
+		return &all[len(all)-1].Name, err
+	})
+	return all, err
 }
 
 func (d *decoder) service(n *yaml.Node) (Service, error) {
 	s := newDraft()
-	fields, err := d.fields(n, "manifest.Service", mergeAny, joinedKey)
+	entries, err := d.entries(n, "manifest.Service", mergeAny)
 	if err != nil {
 		return Service{}, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		for _, keys := range families {
 			if read := keys[f.key.Value]; read != nil {
 				if err := read(d, s, f.value); err != nil {

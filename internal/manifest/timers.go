@@ -15,31 +15,22 @@ type Timer struct {
 }
 
 func (d *decoder) timers(n *yaml.Node) ([]Timer, error) {
-	entries, err := d.named(n)
-	if err != nil {
-		return nil, err
-	}
 	var all []Timer
-	for _, e := range entries {
-		t, err := d.timer(e.value)
-		if err != nil {
-			return nil, err
-		}
-		if t.Name, err = name(e.key); err != nil {
-			return nil, err
-		}
-		t.Line, t.Column = e.key.Line, e.key.Column
+	err := d.each(n, func(key, value *yaml.Node) (*string, error) {
+		t, err := d.timer(value)
+		t.Line, t.Column = key.Line, key.Column
 		all = append(all, t)
-	}
-	return all, nil
+		return &all[len(all)-1].Name, err
+	})
+	return all, err
 }
 
 func (d *decoder) timer(n *yaml.Node) (t Timer, err error) {
-	fields, err := d.fields(n, "manifest.Timer", mergeAny)
+	entries, err := d.entries(n, "manifest.Timer", mergeAny)
 	if err != nil {
 		return t, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		switch f.key.Value {
 		case "command":
 			t.Command = d.text(f.value)

@@ -117,7 +117,7 @@ func (d *decoder) health(n *yaml.Node) (h Health, err error) {
 	if n.Kind != yaml.MappingNode {
 		return h, fault(n, "unknown type for service health: %s", typeName(n))
 	}
-	fields, err := d.fields(n, "", mergeAny)
+	fields, err := d.fields(n, "")
 	for _, f := range fields {
 		switch f.key.Value {
 		case "grace":
@@ -167,7 +167,7 @@ func (d *decoder) shortPort(n *yaml.Node) (p Port, ok bool, err error) {
 }
 
 func (d *decoder) portMap(n *yaml.Node) (p Port, err error) {
-	fields, err := d.fields(n, "", mergeAny)
+	fields, err := d.fields(n, "")
 	if err != nil {
 		return Port{}, err
 	}
