@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -100,9 +101,22 @@ func (s *Service) checkRequired(env map[string]string) error {
 		return nil
 	}
 	slices.Sort(missing)
-	e := faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	e := faultAt(s.Line, s.Column, "required env: %s", listed(missing))
 	e.missing = true
 	return e
+}
+
+// listed joins names for a message, of very many or very long ones a part.
+func listed(names []string) string {
+	var text []string
+	for i, name := range names {
+		if i == maxShownValues {
+			text = append(text, fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+		text = append(text, shortened(name))
+	}
+	return strings.Join(text, ", ")
 }
 
 // missing returns the names of those entries.

@@ -64,10 +64,14 @@ func (d *decoder) sketch(n *yaml.Node, left *int) any {
 
 // excerpt returns text, which is a part of the scalar n, as it may be shown.
 func (d *decoder) excerpt(n *yaml.Node, text string) string {
-	switch {
-	case d.hidden(n):
+	if d.hidden(n) {
 		return unshown
-	case len(text) > maxShownText:
+	}
+	return shortened(text)
+}
+
+func shortened(text string) string {
+	if len(text) > maxShownText {
 		return text[:maxShownText] + unshown
 	}
 	return text
