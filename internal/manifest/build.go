@@ -14,6 +14,16 @@ type Build struct {
 	Args     []string // as written; a Rack does not pass them to the build, they only tell builds apart
 }
 
+var buildKeys = family{
+	"build": func(d *decoder, s *draft, n *yaml.Node) (err error) { s.Build, err = d.build(n); return err },
+	"environment": func(d *decoder, s *draft, n *yaml.Node) error {
+		entries, err := d.environment(n)
+		s.Environment = append(s.Environment, entries...)
+		return err
+	},
+	"image": func(d *decoder, s *draft, n *yaml.Node) error { s.Image = d.text(n); return nil },
+}
+
 // Dockerfile returns the Dockerfile relative to the root of the source tree,
 // slash separated and cleaned.
 func (b Build) Dockerfile() string { return path.Join(b.Path, b.Manifest) }
@@ -35,7 +45,7 @@ func (d *decoder) build(n *yaml.Node) (Build, error) {
 
 func (d *decoder) buildMap(n *yaml.Node) (Build, error) {
 	var b Build
-	fields, err := d.fields(n, "manifest.ServiceBuild", mergeAny)
+	fields, err := d.fields(n, "manifest.ServiceBuild")
 	if err != nil {
 		return Build{}, err
 	}

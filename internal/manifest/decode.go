@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,6 +20,7 @@ type decoder struct {
 	source     []byte // the file before interpolation
 	left       int    // values that may still be taken
 	mismatches []*Error
+	unlisted   int // mismatches after the first maxListed
 }
 
 // spend takes n values from those left.
@@ -37,7 +39,7 @@ type pair struct{ key, value *yaml.Node }
 type mergeRule int
 
 const (
-	mergePlain mergeRule = iota // an unquoted <<
+	mergePlain mergeRule = iota // an unquoted <<: above the names of things
 	mergeAny                    // a quoted one too: below names a Rack writes the mapping out once more, without quotes
 )
 
@@ -96,34 +98,41 @@ func (d *decoder) merged(value *yaml.Node, rule mergeRule) ([]pair, error) {
 	return all, nil
 }
 
-// fields returns the entries of n that have a text for a key, each key once,
-// where it stands last. A null n has none; any other n that is no mapping is a
-// mismatch with into.
-func (d *decoder) fields(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
+// entries returns the entries of n whose key is a scalar. A null n has none; any
+// other n that is no mapping is a mismatch with into. A key can occur more than
+// once: who reads them in turn ends with what the last says, and finds the faults
+// of those before it, as a Rack finds them.
+func (d *decoder) entries(n *yaml.Node, into string, rule mergeRule) ([]pair, error) {
 	if isNull(n) {
 		return nil, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		d.mismatch(n, into)
+		if rule == mergePlain {
+			d.mismatchAbove(n, into)
+		} else {
+			d.mismatch(n, into)
+		}
 		return nil, nil
 	}
 	all, err := d.pairs(n, rule)
-	if err != nil {
-		return nil, err
-	}
+	return slices.DeleteFunc(all, func(p pair) bool { return p.key.Kind != yaml.ScalarNode }), err
+}
+
+// fields is [decoder.entries] for the places where a Rack looks at the last value
+// of a key alone: each key once, where it stands last.
+func (d *decoder) fields(n *yaml.Node, into string) ([]pair, error) {
+	all, err := d.entries(n, into, mergeAny)
 	last := map[string]int{}
 	for i, p := range all {
-		if p.key.Kind == yaml.ScalarNode {
-			last[p.key.Value] = i
-		}
+		last[p.key.Value] = i
 	}
 	var fields []pair
 	for i, p := range all {
-		if at, ok := last[p.key.Value]; ok && at == i {
+		if last[p.key.Value] == i {
 			fields = append(fields, p)
 		}
 	}
-	return fields, nil
+	return fields, err
 }
 
 // named returns the entries of n, a mapping from names to things, in order. A
@@ -133,10 +142,33 @@ func (d *decoder) named(n *yaml.Node) ([]pair, error) {
 		return nil, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		d.mismatch(n, "yaml.MapSlice")
+		d.mismatchAbove(n, "yaml.MapSlice")
 		return nil, nil
 	}
 	return d.pairs(n, mergePlain)
+}
+
+// each reads the entries of n, a mapping from names to things, in order. read reads
+// one thing and returns where its name belongs. A Rack stops at the first thing in
+// which a value has a wrong type. The others are still read for such values, but
+// what else is wrong with them, or with the name of that one, does not count.
+func (d *decoder) each(n *yaml.Node, read func(key, value *yaml.Node) (*string, error)) error {
+	entries, err := d.named(n)
+	if err != nil {
+		return err
+	}
+	start, stopped := d.mismatchCount(), false
+	for _, e := range entries {
+		to, err := read(e.key, e.value)
+		if err == nil && d.mismatchCount() == start {
+			*to, err = name(e.key)
+		}
+		if broken, ok := errors.AsType[*Error](err); ok && (!stopped || broken.ours) {
+			return err
+		}
+		stopped = d.mismatchCount() > start
+	}
+	return nil
 }
 
 // name returns the name that a key gives: a text, or the decimal text of an
@@ -161,36 +193,6 @@ func name(key *yaml.Node) (string, error) {
 	return "", fault(key, "unknown key type: %s", kind)
 }
 
-// text returns the text of n: the canonical text of a scalar, empty when it is
-// null. A collection is a mismatch, and its text is empty.
-func (d *decoder) text(n *yaml.Node) string {
-	if n.Kind != yaml.ScalarNode {
-		d.mismatch(n, "string")
-		return ""
-	}
-	return canonicalText(scalar(n))
-}
-
-// texts returns the text of each element of n, which must be a sequence. A null
-// has none; anything else is a mismatch.
-func (d *decoder) texts(n *yaml.Node) ([]string, error) {
-	if isNull(n) {
-		return nil, nil
-	}
-	if n.Kind != yaml.SequenceNode {
-		d.mismatch(n, "[]string")
-		return nil, nil
-	}
-	var all []string
-	for _, element := range n.Content {
-		if err := d.spend(1); err != nil {
-			return nil, err
-		}
-		all = append(all, d.text(follow(element)))
-	}
-	return all, nil
-}
-
 // isNull reports whether n is absent or null, which mean the same everywhere.
 func isNull(n *yaml.Node) bool {
 	return n == nil || n.Kind == yaml.ScalarNode && scalar(n) == nil
@@ -208,8 +210,9 @@ func typeName(n *yaml.Node) string {
 	return fmt.Sprintf("%T", canonical(n))
 }
 
-// describe returns n's tag and, for a scalar, its text, shortened: "!!int `6`".
-func (d *decoder) describe(n *yaml.Node) string {
+// describe returns n's tag and, for a scalar, its text, shortened: "!!int `6`". Above
+// the names of things that is the text as it is written.
+func (d *decoder) describe(n *yaml.Node, asWritten bool) string {
 	const whole, part = 10, 7 // bytes of a text shown whole, and of a longer one
 
 	switch n.Kind {
@@ -219,12 +222,15 @@ func (d *decoder) describe(n *yaml.Node) string {
 		return "!!seq"
 	}
 	v := canonical(n)
-	text := canonicalText(v)
+	text := canonicalText(scalar(n))
+	if asWritten {
+		v, text = scalar(n), n.Value
+	}
 	switch {
-	case fromFile(n.Value, d.source) != n.Value:
-		text = "..."
+	case d.hidden(n):
+		text = unshown
 	case len(text) > whole:
-		text = text[:part] + "..."
+		text = text[:part] + unshown
 	}
 	return fmt.Sprintf("%s `%s`", scalarTag(v), text)
 }

@@ -11,7 +11,7 @@ import (
 // load1 returns the only service of text.
 func load1(t *testing.T, text string) manifest.Service {
 	t.Helper()
-	m, err := manifest.Load([]byte(text), map[string]string{"A": "aval", "TWO": "[x, z]", "LINES": "i\n    build: late"})
+	m, err := manifest.Load([]byte(text), map[string]string{"A": "aval", "TWO": "[x, z]", "LINES": "i\n    build: late", "D": ""})
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -82,7 +82,11 @@ func TestEnvironment(t *testing.T) {
 		{"null", "environment: ~\nservices: {w: {environment: }}", nil},
 		{"empty", "environment: []\nservices: {w: {environment: []}}", nil},
 		{"global after services", "services: {w: {environment: [C=1]}}\nenvironment: [B=1]", []string{"B=1", "C=1"}},
-		{"written twice", "services: {w: {environment: [B=1], environment: [C=1]}}", []string{"C=1"}},
+		{"written twice", "services: {w: {environment: [B=1], environment: [C=1]}}", []string{"B=1", "C=1"}},
+		{"merged before", "x: &x {environment: [B=1, D]}\nservices: {w: {<<: *x, environment: [C=1]}}", []string{"B=1", "D", "C=1"}},
+		{"merged after", "x: &x {environment: [B=1]}\nservices: {w: {environment: [C=1], '<<': *x}}", []string{"C=1", "B=1"}},
+		{"written twice and null", "services: {w: {environment: [B=1], environment: ~}}", []string{"B=1"}},
+		{"global twice", "environment: [B=1]\nservices: {w: {environment: [D=1]}}\nenvironment: [C=1]", []string{"B=1", "C=1", "D=1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, load1(t, tt.text).Environment); diff != "" {
@@ -137,15 +141,34 @@ func TestMerge(t *testing.T) {
 	})
 }
 
-// TestPositionAfterValue shows what the comment of Error says: lines count in
-// the text after interpolation.
+// TestPositionAfterValue: what a variable brings does not move what follows it.
 func TestPositionAfterValue(t *testing.T) {
-	s := load1(t, "services:\n  ${NONE}web:\n    image: ${LINES}\n")
-	if s.Line != 2 || s.Column != 3 {
-		t.Errorf("web at %d:%d, want 2:3", s.Line, s.Column)
-	}
-	m, err := manifest.Load([]byte("# ${V}\nservices:\n  web:\n"), map[string]string{"V": "a\n# b"})
-	if err != nil || m.Services[0].Line != 4 {
-		t.Errorf("got %+v, %v, want line 4", m, err)
+	env := map[string]string{"V": "a\n# b", "NAME": "web", "SERVICE": "web:\n    image: a\n  worker", "E": "é"}
+	type place struct{ line, column int }
+	for _, tt := range []struct {
+		text string
+		want []place
+	}{
+		{"# ${V}\nservices:\n  web:\n", []place{{3, 3}}},
+		{"services:\n  ${NONE}web:\n  x: {image: '${V}'}\n  z:\n", []place{{2, 3}, {3, 3}, {4, 3}}},
+		{"services: {${NAME}: , ${NAME}1: , x: }", []place{{1, 12}, {1, 23}, {1, 35}}},
+		{"services:\n  ${SERVICE}:\n  x:\n", []place{{2, 3}, {2, 3}, {3, 3}}},
+		{"services: {a: {test: é${E}é}, b: }", []place{{1, 12}, {1, 31}}},
+		{"\uFEFFservices: {a: , b: }", []place{{1, 12}, {1, 17}}},
+		{"services:\r\n  a:\r\n  b: # ${V}\r\n  c:\r\n", []place{{2, 3}, {3, 3}, {4, 3}}},
+		{"services: {a: {test: \"x\u2028y\"}, b: }", []place{{1, 12}, {1, 30}}},
+	} {
+		m, err := manifest.Load([]byte(tt.text), env)
+		if err != nil {
+			t.Errorf("%q: %v", tt.text, err)
+			continue
+		}
+		var got []place
+		for _, s := range m.Services {
+			got = append(got, place{s.Line, s.Column})
+		}
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(place{})); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tt.text, diff)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,14 @@ const everything = "*"
 // environment reads a list of entries. Lists in the list are spliced in, one
 // level deep, so that a shared list can be an anchor. What is not text is
 // dropped without a word, as a Rack drops it.
+//
+// The key is the only one whose values are joined when it is written more than once
+// in a mapping, or merged into it: all entries count, in the order in which they
+// stand. Of every other key the last value counts. Both is what Racks do, which
+// read such a list by adding to the entries that are there: a service that merges
+// one in requires its variables as well, and a check that let them go would pass
+// what the build then refuses. The value of a variable does not depend on it, since
+// a later entry for a name overrides an earlier one.
 func (d *decoder) environment(n *yaml.Node) ([]string, error) {
 	if isNull(n) {
 		return nil, nil
@@ -92,9 +101,22 @@ func (s *Service) checkRequired(env map[string]string) error {
 		return nil
 	}
 	slices.Sort(missing)
-	e := faultAt(s.Line, s.Column, "required env: %s", strings.Join(missing, ", "))
+	e := faultAt(s.Line, s.Column, "required env: %s", listed(missing))
 	e.missing = true
 	return e
+}
+
+// listed joins names for a message, of very many or very long ones a part.
+func listed(names []string) string {
+	var text []string
+	for i, name := range names {
+		if i == maxShownValues {
+			text = append(text, fmt.Sprintf("and %d more", len(names)-i))
+			break
+		}
+		text = append(text, shortened(name))
+	}
+	return strings.Join(text, ", ")
 }
 
 // missing returns the names of those entries.

@@ -13,10 +13,8 @@ const maxListed = 20
 
 // Error is a fault in a manifest.
 //
-// Line and Column, from 1, say where; 0 is unknown. They count in the text
-// after interpolation: a line is that of the file unless the value of a
-// variable before it holds a line end, a column unless a variable stands before
-// it in the line.
+// Line and Column, from 1, say where in the file; 0 is unknown. A column counts
+// characters. A fault in the value of a variable stands where its ${NAME} does.
 type Error struct {
 	Line, Column int
 	Message      string // as a Rack prints it; the words of the YAML parser for a syntax error
@@ -79,9 +77,21 @@ func limit(format string, args ...any) *Error {
 
 // mismatch notes that n is not what its place needs. into is the Go type a
 // Rack decodes that place into, because its message names it.
-func (d *decoder) mismatch(n *yaml.Node, into string) {
-	d.mismatches = append(d.mismatches, fault(n, "cannot unmarshal %s into %s", d.describe(n), into))
+func (d *decoder) mismatch(n *yaml.Node, into string) { d.note(n, d.describe(n, false), into) }
+
+// mismatchAbove is [decoder.mismatch] for a place above the names of things.
+func (d *decoder) mismatchAbove(n *yaml.Node, into string) { d.note(n, d.describe(n, true), into) }
+
+func (d *decoder) note(n *yaml.Node, what, into string) {
+	if len(d.mismatches) == maxListed {
+		d.unlisted++
+		return
+	}
+	d.mismatches = append(d.mismatches, fault(n, "cannot unmarshal %s into %s", what, into))
 }
+
+// mismatchCount is how many were noted.
+func (d *decoder) mismatchCount() int { return len(d.mismatches) + d.unlisted }
 
 // mismatched returns all mismatches as one error, at the first of them, in the
 // layout of https://pkg.go.dev/gopkg.in/yaml.v2#TypeError. Unlike a Rack's, its
@@ -91,12 +101,11 @@ func (d *decoder) mismatched() *Error {
 	all.parts = d.mismatches
 	var text strings.Builder
 	text.WriteString("yaml: unmarshal errors:")
-	for i, e := range d.mismatches {
-		if i == maxListed {
-			fmt.Fprintf(&text, "\n  and %d more", len(d.mismatches)-maxListed)
-			break
-		}
+	for _, e := range d.mismatches {
 		fmt.Fprintf(&text, "\n  line %d: %s", e.Line, e.Message)
+	}
+	if d.unlisted > 0 {
+		fmt.Fprintf(&text, "\n  and %d more", d.unlisted)
 	}
 	all.Message = text.String()
 	return &all

@@ -14,19 +14,20 @@ import (
 // does not hold are not shown.
 func Examine(data []byte, env map[string]string) (*Manifest, []*Error) {
 	m, err := read(data, env)
+	hide := secret(data, env)
 	if err != nil {
-		return nil, concealed(err, data, env)
+		return nil, concealed(err, hide)
 	}
 	var faults []*Error
 	for _, s := range m.Services {
-		faults = append(faults, concealed(s.checkRequired(env), data, env)...)
+		faults = append(faults, concealed(s.checkRequired(env), hide)...)
 	}
-	return m, append(faults, concealed(m.validateNames(), data, env)...)
+	return m, append(faults, concealed(m.validateNames(), hide)...)
 }
 
-// concealed takes an error apart and hides in it what came from a variable and
-// may be secret.
-func concealed(err error, data []byte, env map[string]string) []*Error {
+// concealed takes an error apart and hides in it the values given, which came from
+// variables and may be secret.
+func concealed(err error, secret []string) []*Error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return nil
@@ -34,21 +35,33 @@ func concealed(err error, data []byte, env map[string]string) []*Error {
 	var all []*Error
 	for _, part := range e.Parts() {
 		part := *part
-		for _, name := range Variables(data) {
-			if value := env[name]; value != "" && !bytes.Contains(data, []byte(value)) {
-				part.Message = strings.ReplaceAll(part.Message, value, "...")
-			}
+		for _, value := range secret {
+			part.Message = strings.ReplaceAll(part.Message, value, unshown)
 		}
 		all = append(all, &part)
 	}
 	return all
 }
 
+// secret returns the values that variables bring into a manifest, without those
+// that stand in the file itself.
+func secret(data []byte, env map[string]string) []string {
+	var values []string
+	for _, name := range Variables(data) {
+		if value := env[name]; value != "" && !bytes.Contains(data, []byte(value)) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
 // Variables returns the NAME of every ${NAME} in a manifest, each once.
 func Variables(data []byte) []string {
 	var names []string
+	known := map[string]bool{}
 	for _, m := range placeholder.FindAllSubmatch(data, -1) {
-		if name := string(m[1]); !slices.Contains(names, name) {
+		if name := string(m[1]); !known[name] {
+			known[name] = true
 			names = append(names, name)
 		}
 	}

@@ -18,27 +18,41 @@ var placeholder = regexp.MustCompile(`\$\{([^}]*?)\}`)
 // Values are not interpolated again. See
 // https://docsv2.convox.com/application/environment.
 func Interpolate(data []byte, env map[string]string) []byte {
-	text, _ := interpolate(data, env, math.MaxInt)
-	return text
+	f, _ := interpolate(data, env, math.MaxInt)
+	return f.text
 }
+
+// filled is a manifest with its variables filled in.
+type filled struct {
+	source []byte // the file
+	text   []byte // what became of it
+	values []value
+}
+
+// value is what became of one ${NAME}: text[at:end] of source[from:to].
+type value struct{ at, end, from, to int }
 
 // interpolate is [Interpolate] that gives up, and returns false, as soon as the
 // result is longer than limit: a few long values, each used often, would
 // otherwise take all memory.
-func interpolate(data []byte, env map[string]string, limit int) ([]byte, bool) {
+func interpolate(data []byte, env map[string]string, limit int) (filled, bool) {
+	f := filled{source: data}
 	var out bytes.Buffer
-	for len(data) > 0 {
-		at := placeholder.FindSubmatchIndex(data)
+	done := 0 // bytes of data
+	for done < len(data) && out.Len() <= limit {
+		at := placeholder.FindSubmatchIndex(data[done:])
 		if at == nil {
-			out.Write(data)
 			break
 		}
-		out.Write(data[:at[0]])
-		out.WriteString(env[string(data[at[2]:at[3]])])
-		data = data[at[1]:]
-		if out.Len() > limit {
-			return nil, false
-		}
+		v := value{from: done + at[0], to: done + at[1]}
+		out.Write(data[done:v.from])
+		v.at = out.Len()
+		out.WriteString(env[string(data[done+at[2]:done+at[3]])])
+		v.end = out.Len()
+		f.values = append(f.values, v)
+		done = v.to
 	}
-	return out.Bytes(), out.Len() <= limit
+	out.Write(data[done:])
+	f.text = out.Bytes()
+	return f, out.Len() <= limit
 }

@@ -9,9 +9,11 @@
 // The YAML is the dialect that Racks read, which is YAML 1.1 with these turns:
 // a merge key takes effect where it stands, so keys before it are overridden by
 // what it brings and keys after it override; a key written twice counts as
-// written last; only the first document of the file is read; and below the name
-// of a service or resource an unquoted scalar that stands for a text has its
-// canonical form (6.0 is "6", yes is "true").
+// written last, but lists of environment entries are joined; only the first
+// document of the file is read; and below the name of a service, resource or
+// timer an unquoted scalar that stands for a text has its canonical form (6.0 is
+// "6", yes is "true"). docs/manifest.md lists where the package is stricter or
+// more lenient than a Rack.
 package manifest
 
 import (
@@ -29,16 +31,18 @@ const maxSize = 1 << 20
 // Manifest is what one convox.yml declares.
 type Manifest struct {
 	Environment []string   // global entries, as in [Service.Environment]
+	Params      []Setting  // of the app on its Rack, set at promote; as written in the file
 	Services    []Service  // in the order of the file; empty when none are declared
 	Resources   []Resource // in the order of the file
+	Timers      []Timer    // in the order of the file
 }
 
 // Load reads a manifest for a machine that knows the app's environment: env is
 // what ${NAME} and required variables are looked up in, and is not changed.
 //
-// The error is always an [*Error]. YAML values of a wrong type are reported
-// together, before any other fault of the decoding; every other error is the
-// first fault of the first stage that has one.
+// The error is always an [*Error]: the first fault of the first stage that has
+// one. YAML values of a type that their place does not take are not a fault until
+// the decoding has come to its end, and are then reported together.
 func Load(data []byte, env map[string]string) (*Manifest, error) {
 	m, err := read(data, env)
 	if err != nil {
@@ -93,21 +97,21 @@ func read(data []byte, env map[string]string) (*Manifest, error) {
 	if len(data) > maxSize {
 		return nil, limit("manifest is larger than %d bytes", maxSize)
 	}
-	text, ok := interpolate(data, env, maxSize)
+	f, ok := interpolate(data, env, maxSize)
 	if !ok {
 		return nil, limit("manifest with its variables filled in is larger than %d bytes", maxSize)
 	}
-	root, err := parse(text, data)
+	root, err := parse(f)
 	if err != nil {
 		return nil, err
 	}
 	d := &decoder{source: data, left: maxValues}
 	m, err := d.manifest(root)
-	if len(d.mismatches) > 0 {
-		return nil, d.mismatched()
-	}
 	if err != nil {
 		return nil, err
+	}
+	if len(d.mismatches) > 0 {
+		return nil, d.mismatched()
 	}
 	if err := m.combineEnvironment(d); err != nil {
 		return nil, err
@@ -117,40 +121,28 @@ func read(data []byte, env map[string]string) (*Manifest, error) {
 
 func (d *decoder) manifest(root *yaml.Node) (*Manifest, error) {
 	m := &Manifest{}
-	fields, err := d.fields(root, "manifest.Manifest", mergePlain)
+	entries, err := d.entries(root, "manifest.Manifest", mergePlain)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range fields {
+	for _, f := range entries {
 		switch f.key.Value {
 		case "environment":
-			m.Environment, err = d.environment(f.value)
+			var entries []string
+			entries, err = d.environment(f.value)
+			m.Environment = append(m.Environment, entries...)
+		case "params":
+			m.Params, err = d.params(f.value)
 		case "resources":
 			m.Resources, err = d.resources(f.value)
 		case "services":
 			m.Services, err = d.services(f.value)
+		case "timers":
+			m.Timers, err = d.timers(f.value)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
-}
-
-// validate applies the rules in the order in which a Rack applies them.
-func (m *Manifest) validate(env map[string]string) error {
-	for _, s := range m.Services {
-		if err := s.checkRequired(env); err != nil {
-			return err
-		}
-	}
-	return m.validateNames()
-}
-
-// validateNames applies the rules that need no environment.
-func (m *Manifest) validateNames() error {
-	if err := checkServiceNames(m.Services); err != nil {
-		return err
-	}
-	return checkResources(m.Resources)
 }

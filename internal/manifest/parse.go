@@ -10,22 +10,24 @@ import (
 // deepest place the grammar has is below ten; the bound keeps recursion small.
 const maxDepth = 100
 
-// parse returns the content of the first YAML document of text, nil when there
-// is none. In what it returns, no anchor contains itself and nothing is nested
-// deeper than maxDepth, so it can be walked by recursion. source is the text
-// before interpolation: error texts quote nothing that is not in it.
-func parse(text, source []byte) (*yaml.Node, error) {
-	doc, stopped, err := parseFirst(text)
+// parse returns the content of the first YAML document of a manifest, nil when
+// there is none, with everything at its place in the file. In what it returns, no
+// anchor contains itself and nothing is nested deeper than maxDepth, so it can be
+// walked by recursion. Error texts quote nothing that is not in the file.
+func parse(f filled) (*yaml.Node, error) {
+	doc, stopped, err := parseFirst(f.text)
 	if err != nil {
-		return nil, syntaxFault(err, text, stopped, source)
+		return nil, syntaxFault(err, f, stopped)
 	}
 	if len(doc.Content) == 0 {
 		return nil, nil
 	}
-	if _, err := (heights{}).of(doc.Content[0], 0, source); err != nil {
+	root := doc.Content[0]
+	f.places().mark(root)
+	if _, err := (heights{}).of(root, 0, f.source); err != nil {
 		return nil, err
 	}
-	return doc.Content[0], nil
+	return root, nil
 }
 
 // fromFile returns s when the file holds it, and otherwise a stand-in: what the
@@ -34,7 +36,7 @@ func fromFile(s string, source []byte) string {
 	if bytes.Contains(source, []byte(s)) {
 		return s
 	}
-	return "..."
+	return unshown
 }
 
 // heights remembers how many levels of collections each one holds, itself

@@ -1,10 +1,6 @@
 package manifest
 
-import (
-	"regexp"
-
-	"gopkg.in/yaml.v3"
-)
+import "gopkg.in/yaml.v3"
 
 // Service is one process type of an app. See
 // https://docsv2.convox.com/application/convox-yml.
@@ -18,70 +14,68 @@ type Service struct {
 	// A later entry for a name overrides an earlier one.
 	Environment []string
 
+	Traffic
+	Operation
+	Container
+
 	Line, Column int // where the name stands, as in [Error]
 }
 
-// serviceName is what a service may be called: image tags, host names and the
-// names of cloud resources are made of it.
-var serviceName = regexp.MustCompile(`^[a-z]{1}[a-z0-9-]*$`)
+// draft is a service that is being read.
+type draft struct {
+	Service
+	deployment asked
+}
+
+// newDraft has what a key that is not in the file stands for, where a key without
+// a value, or with a zero, stands for something else.
+func newDraft() *draft {
+	s := &draft{}
+	s.Sticky = true
+	s.Grace = defaultGrace
+	s.Scale = Scale{Count: one, Cooldown: slow}
+	return s
+}
+
+// finish fills in everything else that was not written.
+func (s *draft) finish() Service {
+	s.Build = s.Build.orDefault(s.Image)
+	s.Traffic = s.Traffic.orDefault()
+	s.Operation = s.Operation.orDefault(s.deployment)
+	return s.Service
+}
+
+// family is how the keys of one subject are read into a service.
+type family map[string]func(*decoder, *draft, *yaml.Node) error
+
+// families are all keys of a service.
+var families = []family{buildKeys, containerKeys, operationKeys, scaleKeys, trafficKeys}
 
 func (d *decoder) services(n *yaml.Node) ([]Service, error) {
-	entries, err := d.named(n)
-	if err != nil {
-		return nil, err
-	}
 	var all []Service
-	for _, e := range entries {
-		s, err := d.service(e.value)
-		if err != nil {
-			return nil, err
-		}
-		if s.Name, err = name(e.key); err != nil {
-			return nil, err
-		}
-		s.Line, s.Column = e.key.Line, e.key.Column
+	err := d.each(n, func(key, value *yaml.Node) (*string, error) {
+		s, err := d.service(value)
+		s.Line, s.Column = key.Line, key.Column
 		all = append(all, s)
-	}
-	return all, nil
+		return &all[len(all)-1].Name, err
+	})
+	return all, err
 }
 
 func (d *decoder) service(n *yaml.Node) (Service, error) {
-	var s Service
-	fields, err := d.fields(n, "manifest.Service", mergeAny)
+	s := newDraft()
+	entries, err := d.entries(n, "manifest.Service", mergeAny)
 	if err != nil {
 		return Service{}, err
 	}
-	for _, f := range fields {
-		switch f.key.Value {
-		case "build":
-			s.Build, err = d.build(f.value)
-		case "environment":
-			s.Environment, err = d.environment(f.value)
-		case "image":
-			s.Image = d.text(f.value)
-		}
-		if err != nil {
-			return Service{}, err
+	for _, f := range entries {
+		for _, keys := range families {
+			if read := keys[f.key.Value]; read != nil {
+				if err := read(d, s, f.value); err != nil {
+					return Service{}, err
+				}
+			}
 		}
 	}
-	s.Build = s.Build.orDefault(s.Image)
-	return s, nil
-}
-
-// checkServiceNames holds the names to their pattern and to be different. A
-// second service of one name would be built to the image tag of the first.
-func checkServiceNames(services []Service) error {
-	first := map[string]int{} // name to line
-	for _, s := range services {
-		if !serviceName.MatchString(s.Name) {
-			return faultAt(s.Line, s.Column, "service name %s invalid, must contain only lowercase alphanumeric and dashes", s.Name)
-		}
-		if line, taken := first[s.Name]; taken {
-			e := faultAt(s.Line, s.Column, "service name %s used more than once, first on line %d", s.Name, line)
-			e.ours = true
-			return e
-		}
-		first[s.Name] = s.Line
-	}
-	return nil
+	return s.finish(), nil
 }

@@ -63,23 +63,23 @@ func (r *lineReader) line() int {
 	return bytes.Count(r.text[:max(r.at-1, 0)], []byte("\n")) + 1
 }
 
-// syntaxFault returns the error for text that is not YAML: err is the parser's,
+// syntaxFault returns the error for a text that is not YAML: err is the parser's,
 // which stopped at the given line. Its words are kept, its line is put right.
-func syntaxFault(err error, text []byte, stopped int, source []byte) *Error {
-	line, words := syntaxParts(err)
-	e := &Error{Line: line}
+func syntaxFault(err error, f filled, stopped int) *Error {
+	said, words := syntaxParts(err)
+	line := said
 	switch {
-	case line == 0 || blockFault.MatchString(words):
-		e.Line = stepBack(text, stopped, words)
+	case said == 0 || blockFault.MatchString(words):
+		line = stepBack(f.text, stopped, words)
 	case lateFault.MatchString(words):
-		e.Line = min(line+1, stopped) // at its end, text counts a line more than it has
+		line = min(said+1, stopped) // at its end, text counts a line more than it has
 	}
 	if name := unknownAnchor.FindStringSubmatch(words); name != nil {
-		words = fmt.Sprintf("unknown anchor '%s' referenced", fromFile(name[1], source))
+		words = fmt.Sprintf("unknown anchor '%s' referenced", fromFile(name[1], f.source))
 	}
-	if line == 0 {
-		e.Message = "yaml: " + words
-	} else {
+	e := &Error{Message: "yaml: " + words}
+	e.Line, _ = f.places().of(line, 1)
+	if said > 0 {
 		e.Message = fmt.Sprintf("yaml: line %d: %s", e.Line, words)
 	}
 	return e

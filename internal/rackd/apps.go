@@ -51,6 +51,22 @@ var appName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 // maxAppName bounds the name as a registry and a file name both allow it.
 const maxAppName = 100
 
+// generation is that of the apps that this rack builds, and of those that clients
+// create without saying which. Apps of generation 1 are another language and another
+// way to build; a client knows them by "1", and their records by that or by nothing.
+const generation = "2"
+
+// supported refuses another generation than ours. unsaid is what nothing means.
+func supported(given, unsaid string) error {
+	if given == "" {
+		given = unsaid
+	}
+	if given == generation {
+		return nil
+	}
+	return fault(http.StatusBadRequest, "generation %s is not supported: this rack builds apps of generation %s (convox.yml)", given, generation)
+}
+
 func (s *Server) createApp(w http.ResponseWriter, r *http.Request) error {
 	f, err := form(r)
 	if err != nil {
@@ -67,10 +83,10 @@ func (s *Server) createApp(w http.ResponseWriter, r *http.Request) error {
 	case name == s.Name:
 		return fault(http.StatusInternalServerError, "App name cannot be same as Rack name")
 	}
-	if g := f.Get("generation"); g != "" && g != "2" {
-		return fault(http.StatusBadRequest, "generation %s is not supported: this rack builds apps of generation 2 (convox.yml)", g)
+	if err := supported(f.Get("generation"), generation); err != nil {
+		return err
 	}
-	a := rack.App{Generation: "2", Name: name, Status: rack.AppRunning, Parameters: map[string]string{}}
+	a := rack.App{Generation: generation, Name: name, Status: rack.AppRunning, Parameters: map[string]string{}}
 	err = s.Stores.Apps.SwapApp(r.Context(), rack.App{}, a)
 	if isConflict(err) {
 		return fault(http.StatusInternalServerError, "app already exists: %s", name)

@@ -44,6 +44,9 @@ func (s *Server) createBuild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := supported(app.Generation, "1"); err != nil { // before any cache is touched
+		return err
+	}
 	j := job{
 		app: app.Name, source: f.Get("url"), manifest: f.Get("manifest"),
 		development: f.Get("development") == "true", noCache: f.Get("no-cache") == "true",

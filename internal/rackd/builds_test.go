@@ -131,6 +131,12 @@ func TestRefusedBuilds(t *testing.T) {
 		m.want(test.name, m.post(test.target, test.form), test.status, test.body)
 	}
 	m.want("builds", m.get("/apps/web/builds"), 200, "[]\n")
+	for name, generation := range map[string]string{"old": "1", "older": ""} { // as records of apps of generation 1 have it
+		m.must(m.stores.Apps.SwapApp(t.Context(), rack.App{}, rack.App{Name: name, Generation: generation, Status: rack.AppRunning}))
+		m.want(name, m.post("/apps/"+name+"/builds", url.Values{"url": {"object://web/tmp/source.tgz"}}), 400,
+			"generation 1 is not supported: this rack builds apps of generation 2 (convox.yml)\n")
+		m.want("builds of "+name, m.get("/apps/"+name+"/builds"), 200, "[]\n")
+	}
 }
 
 func TestFailedBuilds(t *testing.T) {

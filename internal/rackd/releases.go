@@ -8,6 +8,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -153,15 +154,19 @@ func (s *Server) promotable(ctx context.Context, app rack.App, id string) error 
 	if strings.TrimSpace(rel.Manifest) == "" {
 		return fault(http.StatusInternalServerError, "can not promote a release with an empty manifest")
 	}
-	if app.Release == "" {
-		return nil
+	if app.Release != "" {
+		active, err := s.release(ctx, app.Name, app.Release)
+		if err != nil {
+			return err
+		}
+		if rel.Created.Before(active.Created) {
+			return fault(http.StatusInternalServerError, "can not promote an older release, try rollback")
+		}
 	}
-	active, err := s.release(ctx, app.Name, app.Release)
+	// The environment is the release's own: what build args gave to its build is gone.
+	m, err := manifest.Load([]byte(rel.Manifest), rel.Variables())
 	if err != nil {
 		return err
 	}
-	if rel.Created.Before(active.Created) {
-		return fault(http.StatusInternalServerError, "can not promote an older release, try rollback")
-	}
-	return nil
+	return m.CheckPromotion()
 }

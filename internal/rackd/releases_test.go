@@ -100,7 +100,7 @@ func TestReleasesAreInOrder(t *testing.T) {
 
 func TestPromote(t *testing.T) {
 	m := start(t)
-	for i, r := range []rack.Release{{ID: "ROLD", Manifest: "a"}, {ID: "RACTIVE", Manifest: "b"}, {ID: "RNEW", Manifest: "c"}, {ID: "REMPTY", Manifest: " \n"}} {
+	for i, r := range []rack.Release{{ID: "ROLD", Manifest: "# a"}, {ID: "RACTIVE", Manifest: "# b"}, {ID: "RNEW", Manifest: "# c"}, {ID: "REMPTY", Manifest: " \n"}} {
 		r.App, r.Created = "web", time.Unix(int64(i), 0).UTC()
 		m.must(m.stores.Releases.AddRelease(t.Context(), r))
 	}
@@ -141,6 +141,68 @@ func TestPromote(t *testing.T) {
 	m.want("no such app", m.post("/apps/none/releases/RNEW/promote", nil), 404, "app not found: none\n")
 }
 
+// A promote reads the manifest with the environment of the release that is
+// promoted, neither with a later one nor with the build args of its build.
+func TestPromoteReadsTheManifest(t *testing.T) {
+	m := start(t)
+	const needs = "services:\n  web:\n    environment: [A, B=1]\n"
+	for i, r := range []rack.Release{
+		{ID: "RWITHOUT", Manifest: needs},
+		{ID: "RWITH", Manifest: needs, Env: "A=1"},
+		{ID: "RTYPE", Manifest: "services: web\n"},
+		{ID: "RNAME", Manifest: "services: {'${N}': }\n", Env: "N=Web"},
+		{ID: "RRESOURCE", Manifest: "resources: {db: {type: oracle}}\n"},
+		{ID: "RTIMER", Manifest: "services: {web: }\ntimers: {t: {service: worker, schedule: '* * * * *'}}\n"},
+		{ID: "RSCHEDULE", Manifest: "services: {web: }\ntimers: {t: {service: web, schedule: '0  3 * * *'}, u: {service: web, schedule: hourly}}\n"},
+		{ID: "RGOOD", Manifest: "services: {web: }\nresources: {db: {type: postgres}}\ntimers: {t: {service: web, schedule: '0 3 * * ?'}}\n"},
+		{ID: "RLATEST", Manifest: needs, Env: "A=1"},
+	} {
+		r.App, r.Created = "web", time.Unix(int64(i), 0).UTC()
+		m.must(m.stores.Releases.AddRelease(t.Context(), r))
+	}
+	for _, test := range []struct {
+		release string
+		status  int
+		body    string
+	}{
+		{"RWITHOUT", 500, "required env: A\n"},
+		{"RWITH", 200, "ok\n"},
+		{"RWITHOUT", 500, "can not promote an older release, try rollback\n"},
+		{"RTYPE", 500, "yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str `web` into yaml.MapSlice\n"},
+		{"RNAME", 500, "service name Web invalid, must contain only lowercase alphanumeric and dashes\n"},
+		{"RRESOURCE", 500, "unknown resource type: oracle\n"},
+		{"RTIMER", 500, "no such service: worker\n"},
+		{"RSCHEDULE", 500, "invalid schedule expression: hourly\n"},
+		{"RGOOD", 200, "ok\n"},
+	} {
+		m.want(test.release, m.post("/apps/web/releases/"+test.release+"/promote", nil), test.status, test.body)
+	}
+}
+
+// What build args give to a build, its release does without.
+func TestBuildArgsDoNotReachTheRelease(t *testing.T) {
+	m := start(t)
+	f := files{"convox.yml": plain["convox.yml"] + "    environment: [A]\n", "Dockerfile": plain["Dockerfile"]}
+	without := m.create(url.Values{"url": {m.upload(f)}})
+	if log := m.log(without.ID); log != "ERROR: parse manifest: required env: A\n" {
+		t.Errorf("log of a build that lacks a variable is %q", log)
+	}
+	with := m.create(url.Values{"url": {m.upload(f)}, "build-args": {"A=1"}})
+	m.log(with.ID)
+	id := m.build(with.ID).Release
+	m.want("promote", m.post("/apps/web/releases/"+id+"/promote", nil), 500, "required env: A\n")
+	r := decode[rack.Release](m, m.post("/apps/web/releases", url.Values{"env": {"A=2"}}))
+	m.want("promote with the variable", m.post("/apps/web/releases/"+r.ID+"/promote", nil), 200, "ok\n")
+
+	// The variables of a build are those of the latest release, promoted or not.
+	m.post("/apps/web/releases", url.Values{"env": {"A=3"}})
+	unpromoted := m.create(url.Values{"url": {m.upload(f)}})
+	m.log(unpromoted.ID)
+	if b := m.build(unpromoted.ID); b.Status != rack.BuildComplete {
+		t.Errorf("build after the variable was set is %s: %s", b.Status, b.Reason)
+	}
+}
+
 // meddler is a store in which someone else is quicker, once.
 type meddler struct {
 	rackd.Apps
@@ -174,7 +236,7 @@ func TestPromoteIsDecidedAnew(t *testing.T) {
 			c.Stores.Apps = meddle
 		})
 		for i, id := range []string{"ROLD", "RMINE", "RNEW"} {
-			r := rack.Release{ID: id, App: "web", Manifest: "m", Created: time.Unix(int64(i), 0).UTC()}
+			r := rack.Release{ID: id, App: "web", Manifest: "# m", Created: time.Unix(int64(i), 0).UTC()}
 			m.must(m.stores.Releases.AddRelease(t.Context(), r))
 		}
 		meddle.before = func() {
@@ -196,7 +258,7 @@ func TestRacingPromotes(t *testing.T) {
 	m := start(t)
 	ids := []string{"RA", "RB", "RC", "RD", "RE", "RF", "RG", "RH"}
 	for i, id := range ids {
-		r := rack.Release{ID: id, App: "web", Manifest: "m", Created: time.Unix(int64(i), 0).UTC()}
+		r := rack.Release{ID: id, App: "web", Manifest: "# m", Created: time.Unix(int64(i), 0).UTC()}
 		m.must(m.stores.Releases.AddRelease(t.Context(), r))
 	}
 	var all sync.WaitGroup
