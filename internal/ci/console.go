@@ -12,29 +12,6 @@ import (
 // a step and level; the rest are lines of the log.
 const maxNotes = 10
 
-// maxNote is the length of a note in bytes. GitHub cuts a message at 4096
-// characters, which are never fewer bytes.
-const maxNote = 4096
-
-// note is a message that may belong to a line of a file.
-type note struct {
-	level   Level
-	file    string
-	line    int
-	message string
-}
-
-// system is how one CI system is spoken to: its words, and where values for
-// later steps go. Text handed to it is masked already. Commands it returns are
-// whole lines, "" where it has none.
-type system interface {
-	mask(secret string) (command string)
-	group(title string) (open, end string)
-	note(n note) (command string)
-	hush() (stop, resume string) // commands off and on again
-	output(name, value string) error
-}
-
 // Console is the way back to the CI system: a [Log] and [Results] on one stream.
 type Console struct {
 	system  system
@@ -67,18 +44,10 @@ var (
 // form of [os.Environ], names the files for outputs; w takes everything that is
 // said. Close it at the end.
 func Open(run Run, environ []string, w io.Writer) *Console {
-	env := parseEnviron(environ)
-	c := &Console{secrets: &Secrets{}, stream: &stream{w: w}, notes: make(map[Level]int)}
+	c := &Console{secrets: &Secrets{}, notes: make(map[Level]int)}
+	system, g := newSystem(run.System, environ, c.remark)
+	c.system, c.stream = system, &stream{w: w, inert: newInert(g)}
 	c.own = NewMask(c.stream, c.secrets)
-	switch run.System {
-	case GitHub:
-		c.system = github{file: env["GITHUB_OUTPUT"]}
-		c.stream.inert = &inert{}
-	case CircleCI:
-		c.system = circleci{file: env["BASH_ENV"]}
-	default:
-		c.system = plain{}
-	}
 	return c
 }
 
@@ -160,10 +129,11 @@ func (c *Console) Conceal(text string) string { return c.secrets.Mask(text) }
 
 // Group is described in [Log].
 func (c *Console) Group(title string) (end func()) {
-	open, closing := c.system.group(c.secrets.Mask(title))
+	title = c.secrets.Mask(title)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endGroup()
+	open, closing := c.system.group(title)
 	c.say(open)
 	id := c.fold.opened + 1
 	c.fold = fold{open: id, opened: id, end: closing}
@@ -206,12 +176,24 @@ func (c *Console) Annotate(level Level, file string, line int, message string) {
 		c.endGroup()
 	}
 	c.notes[level]++
-	if c.notes[level] > maxNotes {
-		_ = errors.Join(c.own.Flush(), c.stream.freshLine()) // kept by the stream, as below
-		_, _ = io.WriteString(c.stream, plain{}.note(n))
-		return
+	if c.notes[level] <= maxNotes {
+		if command := c.system.note(n); command != "" {
+			c.say(command)
+			return
+		}
 	}
-	c.say(c.system.note(n))
+	c.print(n)
+}
+
+// print writes a note as lines of text. Its error is kept by the stream.
+func (c *Console) print(n note) {
+	_ = errors.Join(c.own.Flush(), c.stream.freshLine())
+	_, _ = io.WriteString(c.stream, n.String())
+}
+
+// remark prints a warning of the system's own half.
+func (c *Console) remark(message string) {
+	c.print(note{level: LevelWarning, message: c.secrets.Mask(message)})
 }
 
 // Output is described in [Results].
@@ -220,11 +202,20 @@ func (c *Console) Output(name, value string) error {
 	if err := checkOutput(name, value); err != nil {
 		return err
 	}
-	err := c.system.output(name, value)
+	err := c.pass(name, value)
 	if errors.Is(err, errNoOutputFile) { // a person can still read it
 		_, err = fmt.Fprintf(c, "%s=%s\n", name, value)
 	}
 	return errors.Join(err, c.outputs.set(name, value))
+}
+
+// pass hands a value to later steps.
+func (c *Console) pass(name, value string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	command, err := c.system.output(name, value)
+	c.say(command)
+	return err
 }
 
 // OutputFile makes path a JSON object of all outputs, now and at each Output.

@@ -7,10 +7,15 @@ import (
 // Run is what the CI system said when the step began. It is plain data, read
 // once; a field is empty when the system did not say.
 type Run struct {
-	System  string // GitHub, CircleCI or Plain
+	System  string // GitHub, or another of the names above
 	Commit  string // full commit id of what is built; for a pull request its head, not the test merge
 	Subject string // first line of the commit's message, or a pull request's title
 	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
+
+	Link       string // URL of the run's page, or of the job's
+	Repository string // owner and name
+	Branch     string // for a pull request the one it comes from
+	Actor      string // who started the run
 }
 
 // Detect reads what the CI system said from environ, in the form of
@@ -23,6 +28,20 @@ func Detect(environ []string) Run {
 		return githubRun(env)
 	case env["CIRCLECI"] == "true":
 		return circleciRun(env)
+	case env["GITLAB_CI"] != "":
+		return gitlabRun(env)
+	case env["BUILDKITE"] == "true":
+		return buildkiteRun(env)
+	case strings.EqualFold(env["TF_BUILD"], "true"):
+		return azureRun(env)
+	case env["TEAMCITY_VERSION"] != "":
+		return teamcityRun(env)
+	case env["BITBUCKET_BUILD_NUMBER"] != "":
+		return bitbucketRun(env)
+	case env["CI"] == "woodpecker", env["CI"] == "crow": // before Drone, whose variables they may set as well
+		return woodpeckerRun(env)
+	case env["DRONE"] == "true":
+		return droneRun(env)
 	}
 	return Run{System: Plain}
 }
@@ -44,4 +63,14 @@ func parseEnviron(environ []string) map[string]string {
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(line)
+}
+
+// firstOf returns the first of texts that is not empty.
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
 }
