@@ -28,7 +28,8 @@ const longestMark = len("section_start:")
 // systems take them out before they look.
 type inert struct {
 	grammar
-	dullByte [256]bool // no need to look at these within a line
+	within [256]bool // bytes that need no look within a line,
+	atHead [256]bool // and those that need none at its start either
 
 	sequence sequence
 	cr       bool // a carriage return is held back
@@ -44,11 +45,16 @@ type inert struct {
 // newInert returns an inert for a system, at the start of a line.
 func newInert(g grammar) *inert {
 	t := &inert{grammar: g}
-	for b := range t.dullByte {
-		t.dullByte[b] = !isControl(byte(b)) && b != 0xc2
+	for i := range t.within {
+		t.within[i] = !isControl(byte(i)) && i != 0xc2
 	}
 	for _, m := range g.marks {
-		t.dullByte[m[len(m)-1]] = false
+		t.within[m[len(m)-1]] = false
+	}
+	for i, dull := range t.within {
+		t.begin(byte(i))
+		t.atHead[i] = dull && t.inLine
+		t.beginLine()
 	}
 	return t
 }
@@ -56,18 +62,24 @@ func newInert(g grammar) *inert {
 // isControl tells C0 control characters and DEL; a tab is none.
 func isControl(b byte) bool { return b < ' ' && b != '\t' || b == 0x7f }
 
-// append appends p, made harmless, to dst.
+// append appends p, made harmless, to dst. Most of a log is lines of which only
+// the ends matter, so these go at once.
 func (t *inert) append(dst, p []byte) []byte {
 	dst = slices.Grow(dst, len(p))
 	for len(p) > 0 {
 		n := t.dull(p)
-		if n == 0 {
+		switch {
+		case n == 0:
 			dst = t.read(dst, p[0])
-			p = p[1:]
-			continue
+			n = 1
+		case n < len(p) && p[n] == '\n':
+			n++
+			dst = append(dst, p[:n]...)
+			t.beginLine()
+		default:
+			dst = append(dst, p[:n]...)
+			t.remember(p[:n])
 		}
-		dst = append(dst, p[:n]...)
-		t.remember(p[:n])
 		p = p[n:]
 	}
 	return dst
@@ -75,16 +87,25 @@ func (t *inert) append(dst, p []byte) []byte {
 
 // dull is how many bytes p begins with that change nothing: most of a line.
 func (t *inert) dull(p []byte) int {
-	if !t.inLine || t.cr || t.c2 || t.sequence.is != none {
+	if t.cr || t.c2 || t.sequence.is != none {
 		return 0
 	}
+	if !t.inLine {
+		if t.colon || t.run > 0 || !t.atHead[p[0]] {
+			return 0
+		}
+		t.inLine = true
+	}
 	for i, b := range p {
-		if !t.dullByte[b] {
+		if !t.within[b] {
 			return i
 		}
 	}
 	return len(p)
 }
+
+// beginLine forgets the line so far.
+func (t *inert) beginLine() { t.tail, t.inLine, t.colon, t.run = t.tail[:0], false, false, 0 }
 
 // endLine returns what ends the open line, and begins a new one. What is held
 // back is forgotten: it is nothing that can be seen.
@@ -134,7 +155,7 @@ func (t *inert) show(dst []byte, b byte) []byte {
 	}
 	t.c2 = b == 0xc2
 	if b == '\n' {
-		t.tail, t.inLine, t.colon, t.run = t.tail[:0], false, false, 0
+		t.beginLine()
 		return append(dst, b)
 	}
 	t.remember([]byte{b})
