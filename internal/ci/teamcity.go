@@ -31,7 +31,7 @@ func teamcityEscape(text string) string {
 }
 
 func (teamcity) group(title string) (open, end string) {
-	name := teamcityGrammar().harmless(title)
+	name := grammar{}.harmless(title)
 	return teamcityMessage("blockOpened", "name", name), teamcityMessage("blockClosed", "name", name)
 }
 
