@@ -40,7 +40,7 @@ func story(t *testing.T, c *ci.Console) {
 	io.WriteString(c, "Built\n")
 	c.Warn("50% of [it]; 'hunter22'|\r\n--- no ##[error]no")
 	c.Group("Promote")
-	c.Annotate(ci.LevelError, "a/convox.yml", 3, "wrong; ]here")
+	c.Annotate(ci.LevelError, "a/convox.yml", 3, "wrong; ]here\n````\n<b>no")
 	c.Annotate(ci.LevelNotice, "", 0, "```\nfyi")
 	for _, p := range []pair{
 		{"app", "shop"}, {"rack", "prod"}, {"git-sha", "abc"}, {"build", "B1"}, {"release", "R1"}, {"previous-release", ""},
