@@ -17,7 +17,7 @@ type Console struct {
 	system  system
 	secrets *Secrets
 	stream  *stream
-	own     *Mask // of our own lines
+	own     *cleanWriter // of our own lines
 	outputs outputs
 
 	mu      sync.Mutex
@@ -47,7 +47,7 @@ func Open(run Run, environ []string, w io.Writer) *Console {
 	c := &Console{secrets: &Secrets{}, notes: make(map[Level]int)}
 	system, g := newSystem(run.System, environ, c.remark)
 	c.system, c.stream = system, &stream{w: w, inert: newInert(g)}
-	c.own = NewMask(c.stream, c.secrets)
+	c.own = &cleanWriter{mask: NewMask(c.stream, c.secrets)}
 	return c
 }
 
@@ -57,7 +57,7 @@ func (c *Console) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endGroup()
-	_ = c.own.Close() // the stream keeps the error
+	_ = c.own.mask.Close() // the stream keeps the error
 	return c.stream.failure()
 }
 
@@ -72,7 +72,7 @@ func (c *Console) Foreign(write func(io.Writer) error) (err error) {
 	if off != nil {
 		return off
 	}
-	return write(m)
+	return write(&cleanWriter{mask: m})
 }
 
 // commandsOff begins foreign text on a line of its own. Calls may overlap; the
@@ -81,7 +81,7 @@ func (c *Console) commandsOff() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.foreign++
-	err := errors.Join(c.own.Flush(), c.stream.freshLine())
+	err := errors.Join(c.own.flush(), c.stream.freshLine())
 	if c.foreign > 1 {
 		return err
 	}
@@ -119,7 +119,7 @@ func (c *Console) say(command string) {
 		c.waiting = append(c.waiting, command)
 		return
 	}
-	_ = c.own.Flush()
+	_ = c.own.flush()
 	_ = c.stream.command(command)
 }
 
@@ -127,9 +127,12 @@ func (c *Console) say(command string) {
 // elsewhere.
 func (c *Console) Conceal(text string) string { return c.secrets.Mask(text) }
 
+// clear is Conceal for what we print, without control sequences.
+func (c *Console) clear(text string) string { return c.secrets.Mask(cleaned(text)) }
+
 // Group is described in [Log].
 func (c *Console) Group(title string) (end func()) {
-	title = c.secrets.Mask(title)
+	title = c.clear(title)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endGroup()
@@ -169,7 +172,7 @@ func (c *Console) Warn(message string) { c.Annotate(LevelWarning, "", 0, message
 
 // Annotate is described in [Results].
 func (c *Console) Annotate(level Level, file string, line int, message string) {
-	n := note{level: level, file: c.secrets.Mask(file), line: line, message: cut(c.secrets.Mask(message), maxNote)}
+	n := note{level: level, file: c.clear(file), line: line, message: cut(c.clear(message), maxNote)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if level == LevelError {
@@ -187,13 +190,13 @@ func (c *Console) Annotate(level Level, file string, line int, message string) {
 
 // print writes a note as lines of text. Its error is kept by the stream.
 func (c *Console) print(n note) {
-	_ = errors.Join(c.own.Flush(), c.stream.freshLine())
+	_ = errors.Join(c.own.flush(), c.stream.freshLine())
 	_, _ = io.WriteString(c.stream, n.String())
 }
 
 // remark prints a warning of the system's own half.
 func (c *Console) remark(message string) {
-	c.print(note{level: LevelWarning, message: c.secrets.Mask(message)})
+	c.print(note{level: LevelWarning, message: c.clear(message)})
 }
 
 // Output is described in [Results].

@@ -68,6 +68,7 @@ func TestForeign(t *testing.T) {
 		{"gitlab", ci.GitLab, []string{"\x1b[0Ksection_start:1:a[collapsed=true]\r\x1b[0Kb\nxsection_", "end:1:a\r\x1b[0K12:30"}, "section_start\\:1:a[collapsed=true]\nb\nxsection_end\\:1:a\n12:30\n"},
 		{"buildkite", ci.Buildkite, []string{"--- a\n\x1b[1m+", "++ b\n~~~\n^^^ +++\n---- c\n --- d\n--\n-- -\nx --- y\r--- z\n---"}, "---\\ a\n\x1b[1m+++\\ b\n~~~\\\n^^^\\ +++\n---- c\n --- d\n--\n-- -\nx --- y\n---\\ z\n---\\\n"},
 		{"bitbucket", ci.Bitbucket, []string{"##vso[a.b]c"}, "##vso[a.b]c\n"},
+		{"secret with something in it", ci.Plain, []string{"h\x00u\x00n\x00t\x00e\x00r\x002\x002\n", "hun\x1b[Kter", "\x0822"}, "***\n***\n"},
 		{"circleci", ci.CircleCI, []string{"##[group]hun", "ter22"}, "##[group]***\n"},
 		{"plain", ci.Plain, []string{"::error::a\n"}, "::error::a\n"},
 	}

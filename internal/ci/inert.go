@@ -18,23 +18,17 @@ const longestMark = len("section_start:")
 
 // inert rewrites text so that a CI system finds no command in it, with a visible
 // backslash that keeps it readable: before the last byte of a mark ("##["
-// becomes `##\[`), before the second colon, and behind three heads. Control
-// sequences other than colours do not go through, nor control characters, and a
-// carriage return that does not belong to a line end becomes one: with them text
-// could be put at the start of a line that stands elsewhere, or over other text.
+// becomes `##\[`), before the second colon, and behind three heads.
 //
-// It decides at each byte, so nothing that can be seen is held back and nothing
-// depends on how text is cut into writes. Colours count for nothing: some
-// systems take them out before they look.
+// It decides at each byte, so nothing is held back and nothing depends on how text
+// is cut into writes. Colours count for nothing: some systems take them out before
+// they look. Text is clean, so that an escape begins nothing else.
 type inert struct {
 	grammar
-	within [256]bool // bytes that need no look within a line,
-	atHead [256]bool // and those that need none at its start either
+	within []byte    // bytes that need a look within a line
+	dull   [256]bool // those that need none at its start
 
-	sequence sequence
-	cr       bool // a carriage return is held back
-	c2       bool // the last byte shown was the first of a C1 control character
-
+	colour bool   // a colour is not ended yet
 	tail   []byte // end of the line so far, in which a mark may have begun
 	inLine bool   // nothing that comes can belong to the start of the line any more
 	colon  bool   // the line is one colon so far
@@ -44,33 +38,33 @@ type inert struct {
 
 // newInert returns an inert for a system, at the start of a line.
 func newInert(g grammar) *inert {
-	t := &inert{grammar: g}
-	for i := range t.within {
-		t.within[i] = !isControl(byte(i)) && i != 0xc2
-	}
+	t := &inert{grammar: g, within: []byte{'\n', esc}}
 	for _, m := range g.marks {
-		t.within[m[len(m)-1]] = false
+		if last := m[len(m)-1]; !bytes.Contains(t.within, []byte{last}) {
+			t.within = append(t.within, last)
+		}
 	}
-	for i, dull := range t.within {
+	for i := range t.dull {
 		t.begin(byte(i))
-		t.atHead[i] = dull && t.inLine
+		t.dull[i] = t.inLine && bytes.IndexByte(t.within, byte(i)) < 0
 		t.beginLine()
 	}
 	return t
 }
-
-// isControl tells C0 control characters and DEL; a tab is none.
-func isControl(b byte) bool { return b < ' ' && b != '\t' || b == 0x7f }
 
 // append appends p, made harmless, to dst. Most of a log is lines of which only
 // the ends matter, so these go at once.
 func (t *inert) append(dst, p []byte) []byte {
 	dst = slices.Grow(dst, len(p))
 	for len(p) > 0 {
-		n := t.dull(p)
+		n := t.skip(p)
 		switch {
 		case n == 0:
-			dst = t.read(dst, p[0])
+			if n = colourLength(p); n > 0 && !t.colour {
+				dst = append(dst, p[:n]...)
+				break
+			}
+			dst = t.show(dst, p[0])
 			n = 1
 		case n < len(p) && p[n] == '\n':
 			n++
@@ -85,20 +79,25 @@ func (t *inert) append(dst, p []byte) []byte {
 	return dst
 }
 
-// dull is how many bytes p begins with that change nothing: most of a line.
-func (t *inert) dull(p []byte) int {
-	if t.cr || t.c2 || t.sequence.is != none {
+// window is how many bytes are searched at once. Lines are rarely longer, and a long
+// one in which much needs a look is not searched to its end each time.
+const window = 512
+
+// skip is how many bytes p begins with that change nothing: most of a line.
+func (t *inert) skip(p []byte) int {
+	if t.colour {
 		return 0
 	}
 	if !t.inLine {
-		if t.colon || t.run > 0 || !t.atHead[p[0]] {
+		if t.colon || t.run > 0 || !t.dull[p[0]] {
 			return 0
 		}
 		t.inLine = true
 	}
-	for i, b := range p {
-		if !t.within[b] {
-			return i
+	p = p[:min(len(p), window)]
+	for _, b := range t.within {
+		if i := bytes.IndexByte(p, b); i >= 0 {
+			p = p[:i]
 		}
 	}
 	return len(p)
@@ -107,53 +106,19 @@ func (t *inert) dull(p []byte) int {
 // beginLine forgets the line so far.
 func (t *inert) beginLine() { t.tail, t.inLine, t.colon, t.run = t.tail[:0], false, false, 0 }
 
-// endLine returns what ends the open line, and begins a new one. What is held
-// back is forgotten: it is nothing that can be seen.
-func (t *inert) endLine() []byte {
-	t.sequence, t.cr = sequence{}, false
-	return t.show(nil, '\n')
-}
+// endLine returns what ends the open line, and begins a new one.
+func (t *inert) endLine() []byte { return t.show(nil, '\n') }
 
-// read takes one byte.
-func (t *inert) read(dst []byte, b byte) []byte {
-	colour, taken := t.sequence.read(b)
-	switch {
-	case colour != nil:
-		return append(t.settle(dst, 0), colour...)
-	case taken:
-		return dst
-	case b == '\r':
-		dst = t.settle(dst, b)
-		t.cr = true
-		return dst
-	case isControl(b) && b != '\n', t.c2 && b >= 0x80 && b < 0xa0:
-		return dst
-	}
-	return t.show(t.settle(dst, b), b)
-}
-
-// settle lets a carriage return go, now that it is known what follows it.
-func (t *inert) settle(dst []byte, next byte) []byte {
-	switch {
-	case !t.cr:
-		return dst
-	case next == '\n':
-		dst = t.show(dst, '\r')
-	default:
-		dst = t.show(dst, '\n')
-	}
-	t.cr = false
-	return dst
-}
-
-// show appends a byte that is text, with a backslash before it where it would
-// make a command.
+// show appends a byte, with a backslash before it where it would make a command.
 func (t *inert) show(dst []byte, b byte) []byte {
+	if t.colour = b == esc || t.colour && strings.IndexByte("[0123456789;:m", b) >= 0; t.colour {
+		t.colour = b != 'm'
+		return append(dst, b)
+	}
 	if t.completes(b) {
 		dst = append(dst, '\\')
 		t.remember([]byte{'\\'})
 	}
-	t.c2 = b == 0xc2
 	if b == '\n' {
 		t.beginLine()
 		return append(dst, b)
@@ -203,6 +168,6 @@ func (t *inert) remember(p []byte) {
 // harmless returns text of one line as a person may read it in a command: with
 // blanks in place of line ends, and without what a system takes for a command.
 func (g grammar) harmless(text string) string {
-	line := strings.Join(strings.Fields(text), " ")
+	line := strings.Join(strings.Fields(cleaned(text)), " ")
 	return string(newInert(g).append(nil, []byte(line)))
 }

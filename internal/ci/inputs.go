@@ -9,11 +9,11 @@ import (
 // in action.yml, with hyphens; inputs that are not set are absent from the
 // result. For an input "no-cache" the first of these that is not empty counts:
 //
-//	INPUT_NO-CACHE                     GitHub's own name for it
-//	INPUT_NO_CACHE                     the same where a shell dropped names with hyphens; the orb's
-//	PLUGIN_NO_CACHE                    Woodpecker, Drone
+//	INPUT_NO-CACHE                       GitHub's own name for it
+//	INPUT_NO_CACHE                       the same where a shell dropped names with hyphens; the orb's
+//	PLUGIN_NO_CACHE                      Woodpecker, Drone
 //	BUILDKITE_PLUGIN_CONVOX_CI_NO_CACHE  Buildkite, for a plugin of the name convox-ci
-//	CONVOX_NO_CACHE                    anywhere
+//	CONVOX_NO_CACHE                      anywhere
 //
 // and last, for rack-url and release, RACK_URL and RELEASE. Empty is unset,
 // because GitHub sets every declared input, the ones nobody gave to ""; and so is
@@ -33,7 +33,7 @@ import (
 // https://support.atlassian.com/bitbucket-cloud/docs/advanced-techniques-for-writing-pipes/
 func Inputs(environ []string, names []string) map[string]string {
 	env := parseEnviron(environ)
-	system := Detect(environ).System
+	system := systemOf(env)
 	found := make(map[string]string)
 	for _, name := range names {
 		for _, variable := range variables(name) {

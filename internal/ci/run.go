@@ -23,27 +23,53 @@ type Run struct {
 // what cannot be read stays empty.
 func Detect(environ []string) Run {
 	env := parseEnviron(environ)
+	switch system := systemOf(env); system {
+	case GitHub:
+		return githubRun(env)
+	case CircleCI:
+		return circleciRun(env)
+	case GitLab:
+		return gitlabRun(env)
+	case Buildkite:
+		return buildkiteRun(env)
+	case Azure:
+		return azureRun(env)
+	case TeamCity:
+		return teamcityRun(env)
+	case Bitbucket:
+		return bitbucketRun(env)
+	case Woodpecker:
+		return woodpeckerRun(env)
+	case Drone:
+		return droneRun(env)
+	default:
+		return Run{System: system}
+	}
+}
+
+// systemOf tells the systems apart by the variable that each sets for that.
+func systemOf(env map[string]string) string {
 	switch {
 	case env["GITHUB_ACTIONS"] == "true":
-		return githubRun(env)
+		return GitHub
 	case env["CIRCLECI"] == "true":
-		return circleciRun(env)
+		return CircleCI
 	case env["GITLAB_CI"] != "":
-		return gitlabRun(env)
+		return GitLab
 	case env["BUILDKITE"] == "true":
-		return buildkiteRun(env)
+		return Buildkite
 	case strings.EqualFold(env["TF_BUILD"], "true"):
-		return azureRun(env)
+		return Azure
 	case env["TEAMCITY_VERSION"] != "":
-		return teamcityRun(env)
+		return TeamCity
 	case env["BITBUCKET_BUILD_NUMBER"] != "":
-		return bitbucketRun(env)
+		return Bitbucket
 	case env["CI"] == "woodpecker", env["CI"] == "crow": // before Drone, whose variables they may set as well
-		return woodpeckerRun(env)
+		return Woodpecker
 	case env["DRONE"] == "true":
-		return droneRun(env)
+		return Drone
 	}
-	return Run{System: Plain}
+	return Plain
 }
 
 // parseEnviron turns NAME=value strings into a map. As in getenv(3), the first

@@ -6,6 +6,9 @@ import "strings"
 // The longest that programs print set a style and two colours, in 40.
 const maxColour = 64
 
+// esc begins a control sequence.
+const esc = 0x1b
+
 // kind is what a control sequence is so far.
 type kind int
 
@@ -27,7 +30,7 @@ type sequence struct {
 // to be left out.
 func (s *sequence) read(b byte) (colour []byte, taken bool) {
 	switch {
-	case b == 0x1b: // whatever it was, another begins
+	case b == esc: // whatever it was, another begins
 		s.is, s.soFar = escape, append(s.soFar[:0], b)
 		return nil, true
 	case s.is == escape:
@@ -80,4 +83,20 @@ func (s *sequence) control(b byte) (colour []byte, taken bool) {
 		return s.soFar, true
 	}
 	return nil, true
+}
+
+// colourLength is how many bytes of a colour p begins with, if all of it is there.
+func colourLength(p []byte) int {
+	if len(p) < 2 || p[0] != esc || p[1] != '[' {
+		return 0
+	}
+	for i, b := range p[2:min(len(p), maxColour-1)] {
+		switch {
+		case b == 'm':
+			return i + 3
+		case b < '0' || b > ';':
+			return 0
+		}
+	}
+	return 0
 }
