@@ -63,6 +63,7 @@ func TestForeign(t *testing.T) {
 		{"a colour that is none", ci.Plain, []string{"a\x1b[" + strings.Repeat("1;", 40) + "mb\x1b[>4mc"}, "abc\n"},
 		{"progress", ci.Plain, []string{"10%\r\x1b[K20%\r", "\x1b[32m30%\r\n"}, "10%\n20%\n\x1b[32m30%\r\n"},
 		{"azure", ci.Azure, []string{"a ##vso[task.x]#", "#[error]##v", "so\x1b[1m[y.z]\n"}, "a ##vso\\[task.x]##\\[error]##vso\x1b[1m\\[y.z]\n"},
+		{"C1 among text", ci.Plain, []string{"aaaaaaaa\u009b31mbbbbbbbb\u00a9\n"}, "aaaaaaaa\xc231mbbbbbbbb\u00a9\n"},
 		{"azure, put together", ci.Azure, []string{"##\x1b[Kvso[a.b]c#\x00#[", "group]"}, "##vso\\[a.b]c##\\[group]\n"},
 		{"teamcity", ci.TeamCity, []string{"x##team", "city[a 'b'] [i] ##teamcity ["}, "x##teamcity\\[a 'b'] [i] ##teamcity [\n"},
 		{"gitlab", ci.GitLab, []string{"\x1b[0Ksection_start:1:a[collapsed=true]\r\x1b[0Kb\nxsection_", "end:1:a\r\x1b[0K12:30"}, "section_start\\:1:a[collapsed=true]\nb\nxsection_end\\:1:a\n12:30\n"},
@@ -87,6 +88,21 @@ func TestForeign(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got, err, test.want)
 			}
 		})
+	}
+}
+
+// The mask may hold back a part of a colour, which counts for nothing all the same.
+func TestForeignColourHeldBack(t *testing.T) {
+	c, said := open(ci.Azure)
+	c.Mask("[1mhunter22")
+	before := said.String()
+	c.Foreign(func(w io.Writer) error {
+		io.WriteString(w, "##vso\x1b[1m")
+		_, err := io.WriteString(w, "[y.z]\n")
+		return err
+	})
+	if want := "##vso\x1b[1m\\[y.z]\n"; said.String()[len(before):] != want {
+		t.Errorf("got %q, want %q", said.String()[len(before):], want)
 	}
 }
 
