@@ -3,8 +3,10 @@ package convoxci_test
 import (
 	"context"
 	"go/ast"
+	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +17,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/convox-ci/convox-ci/internal/app"
+	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
@@ -121,5 +124,33 @@ func TestActionOutputsAreWritten(t *testing.T) {
 	want := slices.Sorted(maps.Keys(readAction(t).Outputs))
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("outputs of action.yml (-) and written (+):\n%s", d)
+	}
+}
+
+// TestOutputsAreNoInputs: an output that becomes a variable is not read as an input
+// by the next step, or a deploy to one rack would turn all that follow to it. The
+// release is one on purpose, for the step that promotes it.
+func TestOutputsAreNoInputs(t *testing.T) {
+	action := readAction(t)
+	inputs := slices.Sorted(maps.Keys(action.Inputs))
+	for _, fields := range verbs() {
+		for _, f := range fields {
+			inputs = append(inputs, f.Name)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "variables")
+	for output := range action.Outputs {
+		console := ci.Open(ci.Run{System: ci.Bitbucket}, []string{"BITBUCKET_PIPELINES_VARIABLES_PATH=" + file}, io.Discard)
+		if err := console.Output(output, "value-of-"+output); err != nil {
+			t.Fatal(err)
+		}
+	}
+	variables, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"release": "value-of-release"}
+	if d := cmp.Diff(want, ci.Inputs(strings.Split(string(variables), "\n"), inputs)); d != "" {
+		t.Errorf("read back as inputs:\n%s", d)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -93,14 +94,18 @@ type actionInput struct {
 	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check"`
 }
 
-// action turns the input action into arguments. On GitHub it defaults to
-// build: forgetting an input must never deploy.
+// imageRunners start a step as a container without arguments, so that inputs say
+// everything.
+func imageRunners() []string { return []string{ci.GitHub, ci.Bitbucket, ci.Drone, ci.Woodpecker} }
+
+// action turns the input action into arguments. Where steps are containers it
+// defaults to build: forgetting an input must never deploy.
 func (p *process) action() ([]string, error) {
 	var in actionInput
 	if err := options.Parse(&in, ci.Inputs(p.environ, []string{"action"})); err != nil {
 		return nil, err
 	}
-	if in.Action == "" && p.run.System == ci.GitHub {
+	if in.Action == "" && slices.Contains(imageRunners(), p.run.System) {
 		in.Action = "build"
 	}
 	return strings.Fields(in.Action), nil

@@ -32,7 +32,7 @@ func (p *process) check(ctx context.Context, in workflow.CheckInputs) error {
 
 // show prints a report.
 func (p *process) show(r workflow.Report, asJSON bool) error {
-	if p.run.System == ci.GitHub {
+	if p.run.System == ci.GitHub || p.run.System == ci.Azure { // which show them at their line
 		p.annotateFindings(r)
 	}
 	if asJSON {

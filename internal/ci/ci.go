@@ -10,9 +10,16 @@ import "io"
 
 // The systems [Detect] tells apart, as found in [Run.System].
 const (
-	GitHub   = "github"   // GitHub Actions, and what speaks its protocol (Gitea, Forgejo, act)
-	CircleCI = "circleci" // CircleCI
-	Plain    = "plain"    // everything else, a laptop among it
+	GitHub     = "github"     // GitHub Actions, and what speaks its protocol (Gitea, Forgejo, act)
+	CircleCI   = "circleci"   // CircleCI
+	GitLab     = "gitlab"     // GitLab CI/CD
+	Buildkite  = "buildkite"  // Buildkite
+	Azure      = "azure"      // Azure Pipelines
+	TeamCity   = "teamcity"   // TeamCity
+	Bitbucket  = "bitbucket"  // Bitbucket Pipelines
+	Drone      = "drone"      // Drone and Harness CI
+	Woodpecker = "woodpecker" // Woodpecker, and Crow
+	Plain      = "plain"      // everything else, a laptop among it
 )
 
 // Level is how bad a thing said is.
@@ -29,8 +36,9 @@ const (
 // several goroutines at once.
 type Log interface {
 	// Write takes lines we wrote, for a person. They are masked, and text in
-	// them that looks like a workflow command is made harmless. Bytes that could
-	// be the start of a secret wait for the next write.
+	// them that looks like a command to the CI system is made harmless; of control
+	// sequences only colours go through. Bytes that could be the start of a secret
+	// wait for the next write.
 	io.Writer
 
 	// Foreign calls write with a writer for bytes that others wrote, a build log

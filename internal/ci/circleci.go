@@ -16,38 +16,15 @@ type circleci struct {
 
 // output appends exports to the file. It is no error when there is none: the
 // outputs are in the file that [Console.OutputFile] keeps.
-func (c circleci) output(name, value string) error {
+func (c circleci) output(name, value string) (string, error) {
 	if c.file == "" {
-		return nil
+		return "", nil
 	}
 	var lines strings.Builder
 	for _, variable := range exports(name) {
 		fmt.Fprintf(&lines, "export %s=%s\n", variable, shellQuote(value))
 	}
-	if lines.Len() == 0 {
-		return nil
-	}
-	if err := appendFile(c.file, lines.String()); err != nil {
-		return fmt.Errorf("output %s: append to BASH_ENV: %w", name, err)
-	}
-	return nil
-}
-
-// exports returns the variables an output becomes. Outputs that only repeat an
-// input become none: CONVOX_RACK is read as an input, so a deploy to one rack
-// would silently turn every later step of the job to it.
-func exports(name string) []string {
-	switch name {
-	case "build":
-		return []string{"CONVOX_BUILD_ID", "BUILD"}
-	case "release":
-		return []string{"CONVOX_RELEASE_ID", "RELEASE"}
-	case "url":
-		return []string{"CONVOX_APP_URL"}
-	case "app", "rack", "git-sha":
-		return nil
-	}
-	return []string{"CONVOX_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+	return "", appendOutput("BASH_ENV", c.file, name, lines.String())
 }
 
 // shellQuote returns value as one word of a POSIX shell, whatever is in it.

@@ -12,35 +12,12 @@ import (
 // a step and level; the rest are lines of the log.
 const maxNotes = 10
 
-// maxNote is the length of a note in bytes. GitHub cuts a message at 4096
-// characters, which are never fewer bytes.
-const maxNote = 4096
-
-// note is a message that may belong to a line of a file.
-type note struct {
-	level   Level
-	file    string
-	line    int
-	message string
-}
-
-// system is how one CI system is spoken to: its words, and where values for
-// later steps go. Text handed to it is masked already. Commands it returns are
-// whole lines, "" where it has none.
-type system interface {
-	mask(secret string) (command string)
-	group(title string) (open, end string)
-	note(n note) (command string)
-	hush() (stop, resume string) // commands off and on again
-	output(name, value string) error
-}
-
 // Console is the way back to the CI system: a [Log] and [Results] on one stream.
 type Console struct {
 	system  system
 	secrets *Secrets
 	stream  *stream
-	own     *Mask // of our own lines
+	own     *cleanWriter // of our own lines
 	outputs outputs
 
 	mu      sync.Mutex
@@ -67,18 +44,10 @@ var (
 // form of [os.Environ], names the files for outputs; w takes everything that is
 // said. Close it at the end.
 func Open(run Run, environ []string, w io.Writer) *Console {
-	env := parseEnviron(environ)
-	c := &Console{secrets: &Secrets{}, stream: &stream{w: w}, notes: make(map[Level]int)}
-	c.own = NewMask(c.stream, c.secrets)
-	switch run.System {
-	case GitHub:
-		c.system = github{file: env["GITHUB_OUTPUT"]}
-		c.stream.inert = &inert{}
-	case CircleCI:
-		c.system = circleci{file: env["BASH_ENV"]}
-	default:
-		c.system = plain{}
-	}
+	c := &Console{secrets: &Secrets{}, notes: make(map[Level]int)}
+	system, g := newSystem(run.System, environ, c.remark)
+	c.system, c.stream = system, &stream{w: w, inert: newInert(g)}
+	c.own = &cleanWriter{mask: NewMask(c.stream, c.secrets)}
 	return c
 }
 
@@ -88,7 +57,7 @@ func (c *Console) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endGroup()
-	_ = c.own.Close() // the stream keeps the error
+	_ = c.own.mask.Close() // the stream keeps the error
 	return c.stream.failure()
 }
 
@@ -103,7 +72,7 @@ func (c *Console) Foreign(write func(io.Writer) error) (err error) {
 	if off != nil {
 		return off
 	}
-	return write(m)
+	return write(&cleanWriter{mask: m})
 }
 
 // commandsOff begins foreign text on a line of its own. Calls may overlap; the
@@ -112,7 +81,7 @@ func (c *Console) commandsOff() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.foreign++
-	err := errors.Join(c.own.Flush(), c.stream.freshLine())
+	err := errors.Join(c.own.flush(), c.stream.freshLine())
 	if c.foreign > 1 {
 		return err
 	}
@@ -150,7 +119,7 @@ func (c *Console) say(command string) {
 		c.waiting = append(c.waiting, command)
 		return
 	}
-	_ = c.own.Flush()
+	_ = c.own.flush()
 	_ = c.stream.command(command)
 }
 
@@ -158,12 +127,16 @@ func (c *Console) say(command string) {
 // elsewhere.
 func (c *Console) Conceal(text string) string { return c.secrets.Mask(text) }
 
+// clear is Conceal for what we print, without control sequences.
+func (c *Console) clear(text string) string { return c.secrets.Mask(cleaned(text)) }
+
 // Group is described in [Log].
 func (c *Console) Group(title string) (end func()) {
-	open, closing := c.system.group(c.secrets.Mask(title))
+	title = c.clear(title)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endGroup()
+	open, closing := c.system.group(title)
 	c.say(open)
 	id := c.fold.opened + 1
 	c.fold = fold{open: id, opened: id, end: closing}
@@ -199,19 +172,31 @@ func (c *Console) Warn(message string) { c.Annotate(LevelWarning, "", 0, message
 
 // Annotate is described in [Results].
 func (c *Console) Annotate(level Level, file string, line int, message string) {
-	n := note{level: level, file: c.secrets.Mask(file), line: line, message: cut(c.secrets.Mask(message), maxNote)}
+	n := note{level: level, file: c.clear(file), line: line, message: cut(c.clear(message), maxNote)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if level == LevelError {
 		c.endGroup()
 	}
 	c.notes[level]++
-	if c.notes[level] > maxNotes {
-		_ = errors.Join(c.own.Flush(), c.stream.freshLine()) // kept by the stream, as below
-		_, _ = io.WriteString(c.stream, plain{}.note(n))
-		return
+	if c.notes[level] <= maxNotes {
+		if command := c.system.note(n); command != "" {
+			c.say(command)
+			return
+		}
 	}
-	c.say(c.system.note(n))
+	c.print(n)
+}
+
+// print writes a note as lines of text. Its error is kept by the stream.
+func (c *Console) print(n note) {
+	_ = errors.Join(c.own.flush(), c.stream.freshLine())
+	_, _ = io.WriteString(c.stream, n.String())
+}
+
+// remark prints a warning of the system's own half.
+func (c *Console) remark(message string) {
+	c.print(note{level: LevelWarning, message: c.clear(message)})
 }
 
 // Output is described in [Results].
@@ -220,11 +205,20 @@ func (c *Console) Output(name, value string) error {
 	if err := checkOutput(name, value); err != nil {
 		return err
 	}
-	err := c.system.output(name, value)
+	err := c.pass(name, value)
 	if errors.Is(err, errNoOutputFile) { // a person can still read it
 		_, err = fmt.Fprintf(c, "%s=%s\n", name, value)
 	}
 	return errors.Join(err, c.outputs.set(name, value))
+}
+
+// pass hands a value to later steps.
+func (c *Console) pass(name, value string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	command, err := c.system.output(name, value)
+	c.say(command)
+	return err
 }
 
 // OutputFile makes path a JSON object of all outputs, now and at each Output.

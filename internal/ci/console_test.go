@@ -116,3 +116,32 @@ func TestMaskTellsGitHubLines(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", said.String(), want)
 	}
 }
+
+// Control characters are gone before secrets are looked for, and a secret that holds
+// one is found without it.
+func TestControlCharactersInSecrets(t *testing.T) {
+	c, said := open(ci.Azure)
+	c.Mask("hunter22")
+	c.Mask("orchid\rpale\x1bmoon")
+	before := said.String()
+	io.WriteString(c, "orchid\rpale\x1bmoon\n")
+	c.Warn("a\x1b[2Kb hun\x00ter22")
+	c.Group("hun\x00ter22")()
+	want := "***\n##vso[task.logissue type=warning]ab ***\n##[group]***\n##[endgroup]\n"
+	if got := said.String()[len(before):]; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What we say next begins a line, and what stood open before it is over.
+func TestCarriageReturnBeforeANote(t *testing.T) {
+	c, said := open(ci.Plain)
+	io.WriteString(c, "10%\r")
+	c.Warn("no")
+	io.WriteString(c, "20%\x1b[")
+	c.Warn("no")
+	io.WriteString(c, "1mend\n")
+	if want := "10%\nwarning: no\n20%\nwarning: no\n1mend\n"; said.String() != want {
+		t.Errorf("got %q, want %q", said.String(), want)
+	}
+}

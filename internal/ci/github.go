@@ -3,7 +3,6 @@ package ci
 import (
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,6 +22,11 @@ const annotationTitle = "Convox"
 type github struct {
 	file string // GITHUB_OUTPUT; "" on runners older than 2.297
 }
+
+// githubGrammar is how the runner reads a log: the old form of a command counts
+// anywhere in a line, and the log viewer gives it meaning even while commands are
+// off. Lines end at a carriage return too, as .NET's StreamReader.ReadLine reads.
+func githubGrammar() grammar { return grammar{marks: []string{"##["}, colons: true} }
 
 // command renders what the library would print. It gets a writer that cannot
 // fail and an empty environment, because it panics on the one and would look
@@ -70,15 +74,12 @@ func (github) hush() (stop, resume string) {
 
 // output appends to the output file, in the form for values of several lines:
 // it carries every value as it is.
-func (g github) output(name, value string) error {
+func (g github) output(name, value string) (string, error) {
 	if g.file == "" {
-		return errNoOutputFile
+		return "", errNoOutputFile
 	}
 	end := fence(value, rand.Text)
-	if err := appendFile(g.file, name+"<<"+end+"\n"+value+"\n"+end+"\n"); err != nil {
-		return fmt.Errorf("output %s: append to GITHUB_OUTPUT: %w", name, err)
-	}
-	return nil
+	return "", appendOutput("GITHUB_OUTPUT", g.file, name, name+"<<"+end+"\n"+value+"\n"+end+"\n")
 }
 
 // fence returns a delimiter that is not in value. A value that holds its own

@@ -35,6 +35,45 @@ func checkOutput(name, value string) error {
 	return nil
 }
 
+// exports returns the variables that an output becomes where outputs are
+// variables: BUILD and RELEASE, which Convox's own action exports, and names that
+// begin with CONVOX_. Outputs that only repeat an input become none: CONVOX_RACK
+// is read as an input, so a deploy to one rack would silently turn every later
+// step of the job to it. RELEASE is one on purpose, for the step that promotes.
+func exports(name string) []string {
+	switch name {
+	case "build":
+		return []string{"CONVOX_BUILD_ID", "BUILD"}
+	case "release":
+		return []string{"CONVOX_RELEASE_ID", "RELEASE"}
+	case "url":
+		return []string{"CONVOX_APP_URL"}
+	case "app", "rack", "git-sha":
+		return nil
+	}
+	return []string{"CONVOX_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+}
+
+// assignments returns NAME=value lines for the variables of an output.
+func assignments(name, value string) string {
+	var lines strings.Builder
+	for _, variable := range exports(name) {
+		fmt.Fprintf(&lines, "%s=%s\n", variable, value)
+	}
+	return lines.String()
+}
+
+// appendOutput adds the lines of an output to the file that a variable names.
+func appendOutput(variable, file, output, lines string) error {
+	if lines == "" {
+		return nil
+	}
+	if err := appendFile(file, lines); err != nil {
+		return fmt.Errorf("output %s: append to %s: %w", output, variable, err)
+	}
+	return nil
+}
+
 // appendFile adds text to the file at path in one write, so that what another
 // process adds at the same time stays whole.
 func appendFile(path, text string) (err error) {

@@ -7,10 +7,15 @@ import (
 // Run is what the CI system said when the step began. It is plain data, read
 // once; a field is empty when the system did not say.
 type Run struct {
-	System  string // GitHub, CircleCI or Plain
+	System  string // GitHub, or another of the names above
 	Commit  string // full commit id of what is built; for a pull request its head, not the test merge
 	Subject string // first line of the commit's message, or a pull request's title
 	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
+
+	Link       string // URL of the run's page, or of the job's
+	Repository string // owner and name
+	Branch     string // for a pull request the one it comes from
+	Actor      string // who started the run
 }
 
 // Detect reads what the CI system said from environ, in the form of
@@ -18,13 +23,53 @@ type Run struct {
 // what cannot be read stays empty.
 func Detect(environ []string) Run {
 	env := parseEnviron(environ)
+	switch system := systemOf(env); system {
+	case GitHub:
+		return githubRun(env)
+	case CircleCI:
+		return circleciRun(env)
+	case GitLab:
+		return gitlabRun(env)
+	case Buildkite:
+		return buildkiteRun(env)
+	case Azure:
+		return azureRun(env)
+	case TeamCity:
+		return teamcityRun(env)
+	case Bitbucket:
+		return bitbucketRun(env)
+	case Woodpecker:
+		return woodpeckerRun(env)
+	case Drone:
+		return droneRun(env)
+	default:
+		return Run{System: system}
+	}
+}
+
+// systemOf tells the systems apart by the variable that each sets for that.
+func systemOf(env map[string]string) string {
 	switch {
 	case env["GITHUB_ACTIONS"] == "true":
-		return githubRun(env)
+		return GitHub
 	case env["CIRCLECI"] == "true":
-		return circleciRun(env)
+		return CircleCI
+	case env["GITLAB_CI"] != "":
+		return GitLab
+	case env["BUILDKITE"] == "true":
+		return Buildkite
+	case strings.EqualFold(env["TF_BUILD"], "true"):
+		return Azure
+	case env["TEAMCITY_VERSION"] != "":
+		return TeamCity
+	case env["BITBUCKET_BUILD_NUMBER"] != "":
+		return Bitbucket
+	case env["CI"] == "woodpecker", env["CI"] == "crow": // before Drone, whose variables they may set as well
+		return Woodpecker
+	case env["DRONE"] == "true":
+		return Drone
 	}
-	return Run{System: Plain}
+	return Plain
 }
 
 // parseEnviron turns NAME=value strings into a map. As in getenv(3), the first
@@ -44,4 +89,14 @@ func parseEnviron(environ []string) map[string]string {
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return strings.TrimSpace(line)
+}
+
+// firstOf returns the first of texts that is not empty.
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
 }

@@ -115,6 +115,7 @@ func spellings(value string) []string {
 		url.PathEscape(value),
 		strings.TrimPrefix(url.UserPassword("", value).String(), ":"),
 		unquote(strconv.Quote(value)),
+		cleaned(value), // as a log shows it
 	}
 	if utf8.ValidString(value) {
 		list = append(list, jsonForms(value)...)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 	"sync"
 )
 
@@ -14,7 +13,7 @@ import (
 type stream struct {
 	mu      sync.Mutex
 	w       io.Writer
-	inert   *inert // nil where the system takes no commands from a log
+	inert   *inert // all text goes through it
 	midLine bool
 	out     []byte // scratch
 	err     error  // first error of w, for those who could not be told
@@ -24,12 +23,8 @@ type stream struct {
 func (s *stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := p
-	if s.inert != nil {
-		s.out = s.inert.append(s.out[:0], p)
-		q = s.out
-	}
-	if err := s.put(q); err != nil {
+	s.out = s.inert.append(s.out[:0], p)
+	if err := s.put(s.out); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -39,11 +34,7 @@ func (s *stream) Write(p []byte) (int, error) {
 func (s *stream) command(lines string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := errors.Join(s.endLine(), s.put([]byte(lines)))
-	if s.inert != nil {
-		*s.inert = inert{}
-	}
-	return err
+	return errors.Join(s.endLine(), s.put([]byte(lines)))
 }
 
 // freshLine ends the open line, if there is one.
@@ -54,13 +45,11 @@ func (s *stream) freshLine() error {
 }
 
 func (s *stream) endLine() error {
+	end := s.inert.endLine()
 	if !s.midLine {
 		return nil
 	}
-	if s.inert != nil {
-		*s.inert = inert{}
-	}
-	return s.put([]byte("\n"))
+	return s.put(end)
 }
 
 func (s *stream) put(p []byte) error {
@@ -80,71 +69,4 @@ func (s *stream) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-// inert rewrites text so that GitHub's runner finds no command in it, with a
-// visible backslash that keeps it readable: "##[" becomes `##\[`, because the
-// old form of a command counts anywhere in a line and the log viewer gives it
-// meaning even while commands are off; "::" at the start of a line, after
-// blanks, becomes `:\:`. It decides at the second character, so nothing is held
-// back and nothing depends on how text is cut into writes.
-//
-// A line ends at a carriage return too: the runner reads with .NET's
-// StreamReader.ReadLine. Bytes outside ASCII and control characters count as
-// blanks, as some of them are to the runner's TrimStart.
-//
-// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-type inert struct {
-	hashes int  // "#" just read, at most two
-	inLine bool // something other than blanks was read in this line
-	colon  bool // the line is one colon so far
-}
-
-// append appends p, made harmless, to dst.
-func (t *inert) append(dst, p []byte) []byte {
-	dst = slices.Grow(dst, len(p))
-	for len(p) > 0 {
-		n := t.dull(p)
-		dst = append(dst, p[:n]...)
-		if n == len(p) {
-			break
-		}
-		b := p[n]
-		if b == '[' && t.hashes == 2 || b == ':' && t.colon {
-			dst = append(dst, '\\')
-		}
-		dst = append(dst, b)
-		t.read(b)
-		p = p[n+1:]
-	}
-	return dst
-}
-
-// dull is how many bytes p begins with that change nothing: most of a line.
-func (t *inert) dull(p []byte) int {
-	if !t.inLine || t.hashes > 0 {
-		return 0
-	}
-	if n := bytes.IndexAny(p, "#\n\r"); n >= 0 {
-		return n
-	}
-	return len(p)
-}
-
-func (t *inert) read(b byte) {
-	switch {
-	case b != '#':
-		t.hashes = 0
-	case t.hashes < 2:
-		t.hashes++
-	}
-	switch {
-	case b == '\n' || b == '\r':
-		t.inLine, t.colon = false, false
-	case t.inLine || b <= ' ' || b >= 0x7f:
-	case b == ':' && !t.colon:
-		t.colon = true
-	default:
-		t.inLine, t.colon = true, false
-	}
 }
