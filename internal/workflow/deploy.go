@@ -41,7 +41,9 @@ func Deploy(ctx context.Context, j Job, in DeployInputs) (Deployed, error) {
 // build and its release take the newest ones.
 func (j Job) deploy(ctx context.Context, in DeployInputs) (d Deployed, err error) {
 	if in.EnvInputs.given() {
-		if _, err := j.setEnv(ctx, in.App, in.EnvInputs); err != nil {
+		end := j.Report.Begin("env")
+		_, err := j.setEnv(ctx, in.App, in.EnvInputs)
+		if end(); err != nil {
 			return d, err
 		}
 	}

@@ -95,6 +95,7 @@ type promotion struct {
 func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 	ctx, done := limited(ctx, "promote-timeout", p.PromoteTimeout)
 	defer done()
+	defer j.Report.Begin("promote")()
 	before, err := j.begin(ctx, p)
 	if before.Name != "" {
 		j.Output("previous-release", before.Release)

@@ -43,6 +43,7 @@ func Run(ctx context.Context, j Job, in RunInputs) error {
 }
 
 func (j Job) runOnce(ctx context.Context, in RunInputs) error {
+	defer j.Report.Begin("command")()
 	app, err := j.Rack.App(ctx, in.App)
 	if err != nil {
 		return err
