@@ -118,6 +118,7 @@ func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 		return o, &NotLiveError{Release: p.release, Outcome: o, Begun: !j.abandonPromote(ctx, p), Cause: context.Cause(ctx)}
 	}
 	j.printf("Release %s is live", p.release)
+	j.urls(ctx, p.app)
 	return o, nil
 }
 
