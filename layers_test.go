@@ -18,7 +18,7 @@ const module = "github.com/convox-ci/convox-ci/"
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
 	"cmd/convox-ci": {"internal/app"},
-	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/container", "internal/image", "internal/image/*",
+	"internal/app": {"internal/bake", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"internal/buildlog":                nil,
 	"internal/ci":                      nil,
 	"internal/commit":                  nil,
+	"internal/deployment":              nil,
 	"internal/options":                 nil,
 	"internal/source":                  nil,
 	"internal/manifest":                nil,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/summary"
 )
 
 // Streams are the process's. What a run says goes to Out, as CI systems read the
@@ -41,6 +42,10 @@ type process struct {
 	streams Streams
 	voice   *voice // that the console speaks with
 	local   bool   // the rack is in this process
+
+	verb    string          // that is carried out, by its name
+	summary bool            // is wanted
+	told    *summary.Report // of this run; nil until something is done
 }
 
 // voice is the stream on which everything is said. It is settled before anything
@@ -66,6 +71,7 @@ func Main(ctx context.Context, args, environ []string, s Streams) int {
 	p := &process{environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
 	err := p.execute(ctx, args)
 	status := p.report(err)
+	p.summarize()
 	if err := p.console.Close(); err != nil {
 		fmt.Fprintln(s.Err, "convox-ci:", err)
 	}

@@ -49,6 +49,7 @@ type Console struct {
 	waiting []string // commands to say when they are on again
 	fold    fold
 	notes   map[Level]int // said so far
+	lines   bool          // notes are lines of the log, all of them
 }
 
 // fold is the open group.
@@ -72,7 +73,7 @@ func Open(run Run, environ []string, w io.Writer) *Console {
 	c.own = NewMask(c.stream, c.secrets)
 	switch run.System {
 	case GitHub:
-		c.system = github{file: env["GITHUB_OUTPUT"]}
+		c.system = github{file: env["GITHUB_OUTPUT"], summary: env["GITHUB_STEP_SUMMARY"]}
 		c.stream.inert = &inert{}
 	case CircleCI:
 		c.system = circleci{file: env["BASH_ENV"]}
@@ -206,13 +207,24 @@ func (c *Console) Annotate(level Level, file string, line int, message string) {
 		c.endGroup()
 	}
 	c.notes[level]++
-	if c.notes[level] > maxNotes {
+	if c.notes[level] > maxNotes || c.lines {
 		_ = errors.Join(c.own.Flush(), c.stream.freshLine()) // kept by the stream, as below
 		_, _ = io.WriteString(c.stream, plain{}.note(n))
 		return
 	}
 	c.say(c.system.note(n))
 }
+
+// AnnotateInLog makes every annotation from now on a line of the log, and nothing
+// besides.
+func (c *Console) AnnotateInLog() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines = true
+}
+
+// Outputs returns all outputs so far by name, masked as they were written.
+func (c *Console) Outputs() map[string]string { return c.outputs.all() }
 
 // Output is described in [Results].
 func (c *Console) Output(name, value string) error {

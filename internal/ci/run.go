@@ -7,10 +7,14 @@ import (
 // Run is what the CI system said when the step began. It is plain data, read
 // once; a field is empty when the system did not say.
 type Run struct {
-	System  string // GitHub, CircleCI or Plain
-	Commit  string // full commit id of what is built; for a pull request its head, not the test merge
-	Subject string // first line of the commit's message, or a pull request's title
-	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
+	System     string // GitHub, CircleCI or Plain
+	Commit     string // full commit id of what is built; for a pull request its head, not the test merge
+	Subject    string // first line of the commit's message, or a pull request's title
+	Fork       bool   // started by a pull request from a fork: the CI system withholds secrets
+	Link       string // page of the run or the job
+	Repository string // OWNER/NAME
+	Branch     string // of the commit; for a pull request that which it asks to be merged
+	Actor      string // login of who started the run
 }
 
 // Detect reads what the CI system said from environ, in the form of
@@ -38,6 +42,14 @@ func parseEnviron(environ []string) map[string]string {
 		}
 	}
 	return env
+}
+
+// joined is OWNER/NAME, "" unless both are known.
+func joined(owner, name string) string {
+	if owner == "" || name == "" {
+		return ""
+	}
+	return owner + "/" + name
 }
 
 // firstLine returns the first line of text without surrounding blanks.

@@ -21,6 +21,7 @@ type BuildInputs struct {
 	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
 	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
 	BuildLimits
+	Telling
 }
 
 // BuildFailedError says that a build ended without a release.

@@ -14,12 +14,13 @@ type DeployInputs struct {
 	PromoteOptions
 	Hooks
 	EnvInputs
+	Recorded
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *DeployInputs) Check(lookup func(string) (string, bool)) error {
 	return options.Join(in.BuildInputs.Check(lookup), in.EnvInputs.check(lookup),
-		checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
+		in.Recorded.check(in.Rack), checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
 }
 
 // Deployed is what a deploy made.

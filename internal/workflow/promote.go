@@ -25,11 +25,13 @@ type PromoteInputs struct {
 	Release string `env:"release,notEmpty" usage:"id of the release"`
 	PromoteOptions
 	Limits
+	Telling
+	Recorded
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *PromoteInputs) Check(lookup func(string) (string, bool)) error {
-	return options.Join(in.Target.Check(lookup), checkID("release", in.Release))
+	return options.Join(in.Target.Check(lookup), checkID("release", in.Release), in.Recorded.check(in.Rack))
 }
 
 // NotLiveError says that a release was to be promoted and is not live.

@@ -16,6 +16,7 @@ type RunInputs struct {
 	Detach  bool   `env:"detach" envDefault:"false" usage:"start the command, and neither wait for it nor show what it prints"`
 	RunTime
 	Limits
+	Telling
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
