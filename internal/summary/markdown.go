@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 )
 
 // maxMarkdown bounds the Markdown of a report in bytes, far below the 1 MiB above
@@ -13,31 +12,28 @@ import (
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#step-isolation-and-limits
 const maxMarkdown = 256 << 10
 
-// Markdown renders the report for a page of a CI system. The table is HTML: its
-// cells are no Markdown, so that nothing in them can be taken for such. All that
-// others have written is in code elements besides, in which GitHub looks for no
-// mentions and links.
+// Markdown renders the report for a page of a CI system. All that others have
+// written stands in blocks of HTML, which are no Markdown up to the next empty
+// line, or in a pre element up to its end; and there in elements in which GitHub
+// looks for no mentions and links.
+//
+// https://spec.commonmark.org/0.31.2/#html-blocks
 func (r *Report) Markdown(conceal Conceal) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
 	v := r.verdict()
-	verb, app, rack := r.title()
-	fmt.Fprintf(&b, "## %s %s of %s", v.mark, encode(verb), conceal.code(app, maxName))
-	if rack != "" {
-		fmt.Fprintf(&b, " on %s", conceal.code(rack, maxName))
-	}
-	b.WriteString("\n\n")
+	fmt.Fprintf(&b, "<h2>%s %s</h2>\n\n", v.mark, r.title(conceal.code))
 	if reason := r.values["reason"]; reason != "" {
-		fmt.Fprintf(&b, "> [!CAUTION]\n> %s\n\n", conceal.code(reason, maxWords))
+		fmt.Fprintf(&b, "<p><b>Reason:</b> %s</p>\n\n", conceal.code(reason, maxWords))
 	}
-	b.WriteString("<table>\n" + cells("Verdict", v.mark+" "+encode(v.words+r.after())))
+	b.WriteString("<table>\n" + cells("Verdict", v.mark+" "+xml.Replace(v.words+r.after())))
 	for _, line := range r.rows() {
 		b.WriteString(conceal.row(line))
 	}
 	b.WriteString("</table>\n")
 	if next := r.next(); next != nil {
-		fmt.Fprintf(&b, "\nTo see more:\n\n<pre>%s</pre>\n", encode(conceal.line(strings.Join(next, " "), 3*maxName)))
+		fmt.Fprintf(&b, "\nTo see more:\n\n<pre>%s</pre>\n", xml.Replace(conceal.line(strings.Join(next, " "), 3*maxName)))
 	}
 	b.WriteString(conceal.tail(r.built.Tail, maxMarkdown-b.Len()))
 	return b.String()
@@ -45,18 +41,18 @@ func (r *Report) Markdown(conceal Conceal) string {
 
 // cells is a row of the table with one wide cell.
 func cells(label, html string) string {
-	return fmt.Sprintf("<tr><th align=\"left\">%s</th><td colspan=\"2\">%s</td></tr>\n", encode(label), html)
+	return fmt.Sprintf("<tr><th align=\"left\">%s</th><td colspan=\"2\">%s</td></tr>\n", xml.Replace(label), html)
 }
 
 // row renders a line of the table.
 func (conceal Conceal) row(line row) string {
 	if line.share > 0 {
 		return fmt.Sprintf("<tr><th align=\"left\">%s</th><td align=\"right\">%s</td><td>%s</td></tr>\n",
-			encode(line.label), seconds(line.took), bar(line.share))
+			xml.Replace(line.label), seconds(line.took), bar(line.share))
 	}
 	switch link := conceal.href(line.link); {
 	case line.words != "":
-		return cells(line.label, encode(conceal.line(line.words, maxName)))
+		return cells(line.label, xml.Replace(conceal.line(line.words, maxName)))
 	case link != "":
 		return cells(line.label, fmt.Sprintf("<a href=\"%s\">%s</a>", link, link))
 	}
@@ -70,41 +66,27 @@ func (conceal Conceal) href(link string) string {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(u.String()) > maxName {
 		return ""
 	}
-	return encode(conceal.line(u.String(), maxName))
+	return xml.Replace(conceal.line(u.String(), maxName))
 }
 
 // code is a text of others within a line.
 func (conceal Conceal) code(text string, limit int) string {
-	return "<code>" + encode(conceal.line(text, limit)) + "</code>"
+	return "<code>" + xml.Replace(conceal.line(text, limit)) + "</code>"
 }
 
-// encode writes what could mean something to Markdown, HTML or GitHub as the
-// number of its character, which means nothing to any of them.
-func encode(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if r < utf8.RuneSelf && !plain(byte(r)) {
-			fmt.Fprintf(&b, "&#%d;", r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-func plain(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == ' ' || c == '-'
-}
+// xml has the five characters that mean something to HTML. It is how GitHub's
+// runner knows a secret in HTML as well: it masks what is in the file, too.
+var xml = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
 
 // tail folds the last lines of a log away, as many as fit into size from the end.
 func (conceal Conceal) tail(log string, size int) string {
 	const head, foot = "\n<details><summary>Last %d lines of the log of the build</summary>\n\n<pre>\n", "</pre>\n\n</details>\n"
 	const digits = 10
 	size -= len(head) + len(foot) + digits
-	lines := strings.Split(conceal(log), "\n")
+	lines := strings.Split(conceal(strings.TrimRight(log, "\n")), "\n")
 	from, used := len(lines), 0
 	for ; from > 0; from-- {
-		lines[from-1] = encode(conceal.line(lines[from-1], maxTailLine)) + "\n"
+		lines[from-1] = xml.Replace(conceal.line(lines[from-1], maxTailLine)) + "\n"
 		if used += len(lines[from-1]); used > size {
 			break
 		}

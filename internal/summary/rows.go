@@ -34,7 +34,7 @@ func (r *Report) rows() []row {
 		list = append(list, row{label: "URL", text: u, link: u})
 	}
 	list = append(list, r.times()...)
-	list = append(list, row{label: "Upload", words: r.upload}, row{label: "Steps", words: cached(r.built)})
+	list = append(list, row{label: "Uploaded", words: r.upload}, row{label: "Build steps", words: cached(r.built)})
 	list = append(list, r.images()...)
 	list = append(list, row{label: "Commit", text: r.commit()}, row{label: "Branch", text: r.Run.Branch},
 		row{label: "Started by", text: r.Run.Actor}, row{label: "Run", text: r.Run.Link, link: r.Run.Link})
@@ -83,7 +83,11 @@ func (r *Report) images() []row {
 // commit is the id of the commit, and the beginning of its message.
 func (r *Report) commit() string {
 	const short = 10 // digits of an id, as in the description of a build
-	return strings.TrimSpace(fmt.Sprintf("%.*s %s", short, r.values["git-sha"], r.Run.Subject))
+	id := r.values["git-sha"]
+	if len(id) > short && strings.Trim(id, "0123456789abcdef") == "" { // what is no id may be a secret, which is not cut
+		id = id[:short]
+	}
+	return strings.TrimSpace(id + " " + r.Run.Subject)
 }
 
 // bars are from one eighth of a block to a whole one.

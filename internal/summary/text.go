@@ -49,12 +49,7 @@ func (r *Report) Text(conceal Conceal) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
-	verb, app, rack := r.title()
-	fmt.Fprintf(&b, "%s of %s", verb, conceal.line(app, maxName))
-	if rack != "" {
-		fmt.Fprintf(&b, " on %s", conceal.line(rack, maxName))
-	}
-	fmt.Fprintf(&b, ": %s%s\n", r.verdict().words, r.after())
+	fmt.Fprintf(&b, "%s: %s%s\n", r.title(conceal.line), r.verdict().words, r.after())
 	for _, line := range r.rows() {
 		if line.share > 0 {
 			fmt.Fprintf(&b, "  %-14s %10s  %s\n", line.label, seconds(line.took), bar(line.share))

@@ -2,7 +2,9 @@ package summary
 
 import (
 	"cmp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // verdict is how a run has ended, as a mark and in a word or two.
@@ -41,19 +43,27 @@ func (r *Report) verdict() verdict {
 
 // after tells how long the run took, if that was more than a moment.
 func (r *Report) after() string {
-	if d := r.values["duration"]; d != "" && d != "0" {
-		return " after " + d + " s"
+	n, err := strconv.Atoi(r.values["duration"])
+	if err != nil || n < 1 {
+		return ""
 	}
-	return ""
+	return " after " + (time.Duration(n) * time.Second).String()
 }
 
 // well tells whether there is nothing to be looked into.
 func (v verdict) well() bool { return v.mark == "✅" || v.mark == "⏳" }
 
-// title is the heading without its mark.
-func (r *Report) title() (verb, app, rack string) {
-	verb = cmp.Or(r.Run.Verb, "run")
-	return strings.ToUpper(verb[:1]) + verb[1:], r.values["app"], r.values["rack"]
+// title is the heading without its mark; show makes a text of others fit for it.
+func (r *Report) title(show func(text string, limit int) string) string {
+	verb := cmp.Or(r.Run.Verb, "run")
+	title := strings.ToUpper(verb[:1]) + verb[1:]
+	if app := r.values["app"]; app != "" {
+		title += " of " + show(app, maxName)
+	}
+	if rack := r.values["rack"]; rack != "" {
+		title += " on " + show(rack, maxName)
+	}
+	return title
 }
 
 // next is the command that shows more of what went wrong, word by word; nil if
