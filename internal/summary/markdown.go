@@ -56,7 +56,11 @@ func (conceal Conceal) row(line row) string {
 	case link != "":
 		return cells(line.label, fmt.Sprintf("<a href=\"%s\">%s</a>", link, link))
 	}
-	return cells(line.label, conceal.code(line.text, 2*maxName))
+	html := conceal.code(line.text, 2*maxName)
+	if line.below != "" {
+		html += "<br>" + conceal.code(line.below, maxName)
+	}
+	return cells(line.label, html)
 }
 
 // href is a URL as the value of an attribute; "" if it is none that a browser

@@ -17,6 +17,7 @@ type row struct {
 	label string
 	text  string // as others may have written it; or else
 	words string // in our words
+	below string // of others too, behind the text and on a line of its own where there is room
 	link  string // of the text
 	took  time.Duration
 	share float64 // of the longest phase; 0 for what is no phase
@@ -74,7 +75,7 @@ func (r *Report) images() []row {
 	var list []row
 	for _, i := range r.built.Images {
 		if i.Digest != "" && len(list) < maxItems {
-			list = append(list, row{label: "Image", text: i.Ref + "@" + i.Digest})
+			list = append(list, row{label: "Image", text: i.Ref, below: i.Digest})
 		}
 	}
 	return list

@@ -125,7 +125,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 // ours are the tags that a summary may have.
-var ours = regexp.MustCompile(`</?(?:table|tr|details|summary|pre|code|p|b|h2)>|<th align="left">|</th>|<td colspan="2">|<td align="right">|<td>|</td>|<a href="[^"<>]*">|</a>`)
+var ours = regexp.MustCompile(`</?(?:table|tr|details|summary|pre|code|p|b|h2)>|<th align="left">|</th>|<td colspan="2">|<td align="right">|<td>|</td>|<br>|<a href="[^"<>]*">|</a>`)
 
 // frame is all Markdown that a summary may have outside of blocks of HTML.
 var frame = regexp.MustCompile(`^(?:|To see more:)$`)

@@ -55,7 +55,7 @@ func (r *Report) Text(conceal Conceal) string {
 			fmt.Fprintf(&b, "  %-14s %10s  %s\n", line.label, seconds(line.took), bar(line.share))
 			continue
 		}
-		fmt.Fprintf(&b, "  %-14s %s\n", line.label, conceal.line(line.text+line.words, 2*maxName))
+		fmt.Fprintf(&b, "  %-14s %s\n", line.label, strings.TrimSpace(conceal.line(line.text+line.words, 2*maxName)+" "+conceal.line(line.below, maxName)))
 	}
 	if next := r.next(); next != nil {
 		fmt.Fprintf(&b, "  %-14s %s\n", "Next", conceal.line(strings.Join(next, " "), 3*maxName))
