@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"app":         createApp,
 			"await":       await,
 			"between":     between,
+			"deployments": deployments,
 			"drained":     drained,
 			"ended":       ended,
 			"equal":       equal,
@@ -113,6 +114,7 @@ type story struct {
 	processes map[string]*process
 	fed       string // what is piped into the next program
 	gate      *gateway
+	records   *records
 	front     *frontServer
 }
 
