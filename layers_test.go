@@ -18,18 +18,20 @@ const module = "github.com/convox-ci/convox-ci/"
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
 	"cmd/convox-ci": {"internal/app"},
-	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/image", "internal/image/*",
-		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/workflow"},
+	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
+		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
-	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/ci", "internal/options",
-		"internal/commit"},
+	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/options",
+		"internal/commit", "internal/summary"},
 	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
 	"internal/bake":                    {"internal/manifest", "internal/image"},
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
+	"internal/buildlog":                nil,
 	"internal/ci":                      nil,
 	"internal/commit":                  nil,
+	"internal/deployment":              nil,
 	"internal/options":                 nil,
 	"internal/source":                  nil,
 	"internal/manifest":                nil,
@@ -39,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/carried":                 nil,
 	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
+	"internal/summary":                 nil,
 
 	"internal/wire":       nil, // recordings for tests
 	"examples/hello":      nil,

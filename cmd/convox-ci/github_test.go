@@ -115,7 +115,7 @@ func outputs(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		values[name], text = strings.TrimPrefix(value, "\n"), after
 	}
-	for _, name := range []string{"app", "build", "duration", "git-sha", "previous-release", "process", "promoted", "rack", "reason", "release", "status"} {
+	for _, name := range []string{"app", "build", "duration", "git-sha", "metadata", "previous-release", "process", "promoted", "rack", "reason", "release", "status", "url", "urls"} {
 		ts.Setenv("OUT_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_")), values[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {

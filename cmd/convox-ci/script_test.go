@@ -50,6 +50,7 @@ func stories(t *testing.T, dir string) testscript.Params {
 			"app":         createApp,
 			"await":       await,
 			"between":     between,
+			"deployments": deployments,
 			"drained":     drained,
 			"ended":       ended,
 			"equal":       equal,
@@ -117,6 +118,7 @@ type story struct {
 	processes map[string]*process
 	fed       string // what is piped into the next program
 	gate      *gateway
+	records   *records
 	front     *frontServer
 }
 

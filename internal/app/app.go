@@ -16,6 +16,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/summary"
 )
 
 // Streams are the process's. What a run says goes to Out, as CI systems read the
@@ -43,6 +44,10 @@ type process struct {
 	streams Streams
 	voice   *voice // that the console speaks with
 	local   bool   // the rack is in this process
+
+	verb    string          // that is carried out, by its name
+	summary bool            // is wanted
+	told    *summary.Report // of this run; nil until something is done
 }
 
 // voice is the stream on which everything is said. It is settled before anything
@@ -68,6 +73,7 @@ func Main(ctx context.Context, args, environ []string, s Streams) int {
 	p := &process{args: args, environ: environ, run: run, console: ci.Open(run, environ, v), streams: s, voice: v}
 	err := p.execute(ctx)
 	status := p.report(err)
+	p.summarize()
 	if err := p.console.Close(); err != nil {
 		fmt.Fprintln(s.Err, "convox-ci:", err)
 	}

@@ -37,11 +37,15 @@ func verb[Inputs any](p *process, name, short, positional string, do func(contex
 			return err
 		}
 		var in Inputs
+		p.verb = name
 		err = options.Parse(&in, values)
 		if d, ok := any(&in).(interface{ Data() bool }); ok {
 			p.settleVoice(d.Data())
 		}
 		p.maskSecrets(fields, values)
+		if err == nil { // else nobody knows what is wanted
+			p.heed(in)
+		}
 		if c, ok := any(&in).(interface {
 			Check(func(string) (string, bool)) error
 		}); ok {
@@ -61,7 +65,9 @@ type placed interface{ Where() workflow.Target }
 // on carries a workflow out where its inputs say.
 func on[In placed](p *process, do func(context.Context, workflow.Job, In) error) func(context.Context, In) error {
 	return func(ctx context.Context, in In) error {
-		return p.with(ctx, in.Where(), func(j workflow.Job) error { return do(ctx, j, in) })
+		return p.with(ctx, in.Where(), func(j workflow.Job) error {
+			return p.record(ctx, in, func() error { return do(ctx, j, in) })
+		})
 	}
 }
 

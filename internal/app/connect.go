@@ -20,6 +20,12 @@ const defaultHost = "console.convox.com"
 func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.Job) error) (err error) {
 	began := time.Now()
 	p.local = t.Rack == workflow.LocalRack
+	report := p.collect()
+	defer func() {
+		if err != nil && report.Value("status") == "" { // it came to no verb
+			report.Note("reason", err.Error())
+		}
+	}()
 	if t.OutputFile != "" {
 		if err := p.console.OutputFile(string(t.OutputFile)); err != nil {
 			return inputFault("output-file", err)
@@ -29,7 +35,7 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	if err != nil {
 		return err
 	}
-	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord}
+	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord, Report: report}
 	if t.App != "" { // check can do without
 		j.Output("app", t.App)
 	}
@@ -38,6 +44,7 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	}
 	err = errors.Join(do(j), end(ctx, done))
 	j.Output("duration", strconv.Itoa(int(time.Since(began).Seconds())))
+	j.Output("metadata", p.metadata())
 	return err
 }
 

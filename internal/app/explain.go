@@ -78,8 +78,12 @@ func (p *process) annotate(err error) {
 		}
 	case errors.As(err, &at):
 		p.console.Annotate(ci.LevelError, filepath.ToSlash(at.File), at.Fault.Line, at.Fault.Error())
-	case errors.As(err, &failed) && failed.Tail != "" && p.run.System == ci.GitHub: // elsewhere the log stands right above
-		p.console.Annotate(ci.LevelError, "", 0, err.Error()+"\n"+failed.Tail)
+	case errors.As(err, &failed):
+		text := err.Error()
+		if failed.Tail != "" && p.run.System == ci.GitHub { // elsewhere the log stands right above
+			text += "\n" + failed.Tail
+		}
+		p.console.Annotate(ci.LevelError, filepath.ToSlash(failed.File), failed.Line, text)
 	default:
 		p.console.Annotate(ci.LevelError, "", 0, err.Error())
 	}

@@ -77,4 +77,9 @@ type Results interface {
 	// none, else a path the CI system can find in the repository). An error ends
 	// the open group, or it would be folded away.
 	Annotate(level Level, file string, line int, message string)
+
+	// Summary leaves a summary: as Markdown on the page of the run where the
+	// system has a place for it (GitHub), else as text in the log. Of several all
+	// are kept.
+	Summary(markdown, text string) error
 }

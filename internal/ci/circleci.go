@@ -38,8 +38,12 @@ func shellQuote(value string) string {
 // https://circleci.com/docs/reference/variables/#built-in-environment-variables
 func circleciRun(env map[string]string) Run {
 	return Run{
-		System: CircleCI,
-		Commit: env["CIRCLE_SHA1"],
-		Fork:   env["CIRCLE_PR_USERNAME"] != "",
+		System:     CircleCI,
+		Commit:     env["CIRCLE_SHA1"],
+		Fork:       env["CIRCLE_PR_USERNAME"] != "",
+		Link:       env["CIRCLE_BUILD_URL"],
+		Repository: joined(env["CIRCLE_PROJECT_USERNAME"], env["CIRCLE_PROJECT_REPONAME"]),
+		Branch:     env["CIRCLE_BRANCH"],
+		Actor:      env["CIRCLE_USERNAME"],
 	}
 }

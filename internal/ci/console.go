@@ -26,6 +26,7 @@ type Console struct {
 	waiting []string // commands to say when they are on again
 	fold    fold
 	notes   map[Level]int // said so far
+	lines   bool          // notes are lines of the log, all of them
 }
 
 // fold is the open group.
@@ -179,7 +180,7 @@ func (c *Console) Annotate(level Level, file string, line int, message string) {
 		c.endGroup()
 	}
 	c.notes[level]++
-	if c.notes[level] <= maxNotes {
+	if c.notes[level] <= maxNotes && !c.lines {
 		if command := c.system.note(n); command != "" {
 			c.say(command)
 			return
@@ -198,6 +199,17 @@ func (c *Console) print(n note) {
 func (c *Console) remark(message string) {
 	c.print(note{level: LevelWarning, message: c.clear(message)})
 }
+
+// AnnotateInLog makes every annotation from now on a line of the log, and nothing
+// besides.
+func (c *Console) AnnotateInLog() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lines = true
+}
+
+// Outputs returns all outputs so far by name, masked as they were written.
+func (c *Console) Outputs() map[string]string { return c.outputs.all() }
 
 // Output is described in [Results].
 func (c *Console) Output(name, value string) error {

@@ -20,7 +20,8 @@ const annotationTitle = "Convox"
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 type github struct {
-	file string // GITHUB_OUTPUT; "" on runners older than 2.297
+	file    string // GITHUB_OUTPUT; "" on runners older than 2.297
+	summary string // GITHUB_STEP_SUMMARY; "" on runners older than 2.296 and where there are none
 }
 
 // githubGrammar is how the runner reads a log: the old form of a command counts
@@ -96,7 +97,11 @@ func fence(value string, random func() string) string {
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 func githubRun(env map[string]string) Run {
-	run := Run{System: GitHub, Commit: env["GITHUB_SHA"]}
+	run := Run{System: GitHub, Commit: env["GITHUB_SHA"], Repository: env["GITHUB_REPOSITORY"], Actor: env["GITHUB_TRIGGERING_ACTOR"]}
+	run.Link, run.Branch = githubLink(env), githubBranch(env)
+	if run.Actor == "" { // GHES before 3.7
+		run.Actor = env["GITHUB_ACTOR"]
+	}
 	e := readEvent(env["GITHUB_EVENT_PATH"])
 	run.Subject = firstLine(e.HeadCommit.Message)
 	if pr := e.PullRequest; pr != nil {
@@ -108,6 +113,31 @@ func githubRun(env map[string]string) Run {
 		}
 	}
 	return run
+}
+
+// githubLink is the page of the run, and of this attempt at it where that is not
+// the first.
+func githubLink(env map[string]string) string {
+	server, id := env["GITHUB_SERVER_URL"], env["GITHUB_RUN_ID"]
+	if server == "" || env["GITHUB_REPOSITORY"] == "" || id == "" {
+		return ""
+	}
+	link := server + "/" + env["GITHUB_REPOSITORY"] + "/actions/runs/" + id
+	if n := env["GITHUB_RUN_ATTEMPT"]; n != "" && n != "1" {
+		link += "/attempts/" + n
+	}
+	return link
+}
+
+// githubBranch is "" for a tag.
+func githubBranch(env map[string]string) string {
+	switch {
+	case env["GITHUB_HEAD_REF"] != "":
+		return env["GITHUB_HEAD_REF"]
+	case env["GITHUB_REF_TYPE"] == "branch":
+		return env["GITHUB_REF_NAME"]
+	}
+	return ""
 }
 
 // event is what we need of a webhook payload.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -102,6 +103,12 @@ func (o *outputs) set(name, value string) error {
 	}
 	o.values[name] = value
 	return o.save()
+}
+
+func (o *outputs) all() map[string]string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.values)
 }
 
 func (o *outputs) keepAt(path string) error {

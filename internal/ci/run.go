@@ -13,8 +13,8 @@ type Run struct {
 	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
 
 	Link       string // URL of the run's page, or of the job's
-	Repository string // owner and name
-	Branch     string // for a pull request the one it comes from
+	Repository string // OWNER/NAME
+	Branch     string // of the commit; for a pull request that which it asks to be merged
 	Actor      string // who started the run
 }
 
@@ -83,6 +83,14 @@ func parseEnviron(environ []string) map[string]string {
 		}
 	}
 	return env
+}
+
+// joined is OWNER/NAME, "" unless both are known.
+func joined(owner, name string) string {
+	if owner == "" || name == "" {
+		return ""
+	}
+	return owner + "/" + name
 }
 
 // firstLine returns the first line of text without surrounding blanks.

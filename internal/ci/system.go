@@ -52,7 +52,7 @@ func newSystem(name string, environ []string, warn func(string)) (system, gramma
 	env := parseEnviron(environ)
 	switch name {
 	case GitHub:
-		return github{file: env["GITHUB_OUTPUT"]}, githubGrammar()
+		return github{file: env["GITHUB_OUTPUT"], summary: env["GITHUB_STEP_SUMMARY"]}, githubGrammar()
 	case CircleCI:
 		return circleci{file: env["BASH_ENV"]}, grammar{}
 	case GitLab:

@@ -86,6 +86,7 @@ var replays = map[string]func(*testing.T, wire.Recording){
 	"env-set-stdin":   setEnv,
 	"env-unset":       setEnv,
 
+	"services":                  listServices,
 	"exec":                      exec,
 	"exec-missing":              execMissing,
 	"exec-newline":              exec,

@@ -63,6 +63,7 @@ func (s *Server) routes() []route {
 		{"GET", "/apps/{app}/processes", s.listProcesses},
 		{"GET", "/apps/{app}/processes/{id}", s.getProcess},
 		{"DELETE", "/apps/{app}/processes/{id}", s.stopProcess},
+		{"GET", "/apps/{app}/services", s.listServices},
 		{"POST", "/apps/{app}/services/{service}/processes", s.startProcess},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/convox-ci/convox-ci/internal/buildlog"
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
@@ -20,6 +21,7 @@ type BuildInputs struct {
 	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
 	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
 	BuildLimits
+	Telling
 }
 
 // BuildFailedError says that a build ended without a release.
@@ -27,6 +29,8 @@ type BuildFailedError struct {
 	ID     string
 	Reason string // as the rack says, "" if it does not
 	Tail   string // the last lines of the log
+	File   string // Dockerfile that the log points at, as a person would open it; "" if it does not
+	Line   int    // of the file, from 1
 }
 
 func (e *BuildFailedError) Error() string {
@@ -65,6 +69,7 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 	if err != nil {
 		return rack.Build{}, err
 	}
+	defer j.Report.Begin("build")()
 	b, err := j.start(ctx, in, object, o)
 	if err != nil {
 		return b, err
@@ -117,9 +122,9 @@ func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack
 	defer end()
 	quiet := j.awaiting("build " + begun.ID)
 	var b rack.Build
-	var last tail
+	var log buildlog.Log
 	err := j.Log.Foreign(func(w io.Writer) (err error) {
-		b, err = j.Rack.Watch(ctx, in.App, begun.ID, io.MultiWriter(w, &last))
+		b, err = j.Rack.Watch(ctx, in.App, begun.ID, io.MultiWriter(w, &log))
 		return err
 	})
 	quiet()
@@ -127,11 +132,12 @@ func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack
 	if b.Release != "" { // known even where the log could not be printed to its end
 		j.Output("release", b.Release)
 	}
+	j.tell(begun.ID, &log, err == nil && b.Status == rack.BuildComplete)
 	if err != nil {
 		return b, j.abandonBuild(ctx, b, err)
 	}
 	if b.Status != rack.BuildComplete {
-		return b, &BuildFailedError{ID: b.ID, Reason: b.Reason, Tail: last.String()}
+		return b, in.failed(b, &log)
 	}
 	j.printf("Release: %s", b.Release)
 	return b, nil

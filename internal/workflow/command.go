@@ -122,6 +122,7 @@ func (j Job) hook(ctx context.Context, in DeployInputs, hook HookError, text str
 	if text == "" {
 		return nil
 	}
+	defer j.Report.Begin(hook.Hook)()
 	service, text := splitHook(text)
 	j.printf("Running %s on %s: %s", hook.Hook, hook.Release, text)
 	app, err := j.Rack.App(ctx, in.App)

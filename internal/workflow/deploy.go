@@ -14,12 +14,13 @@ type DeployInputs struct {
 	PromoteOptions
 	Hooks
 	EnvInputs
+	Recorded
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *DeployInputs) Check(lookup func(string) (string, bool)) error {
 	return options.Join(in.BuildInputs.Check(lookup), in.EnvInputs.check(lookup),
-		checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
+		in.Recorded.check(in.Rack), checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
 }
 
 // Deployed is what a deploy made.
@@ -41,7 +42,9 @@ func Deploy(ctx context.Context, j Job, in DeployInputs) (Deployed, error) {
 // build and its release take the newest ones.
 func (j Job) deploy(ctx context.Context, in DeployInputs) (d Deployed, err error) {
 	if in.EnvInputs.given() {
-		if _, err := j.setEnv(ctx, in.App, in.EnvInputs); err != nil {
+		end := j.Report.Begin("env")
+		_, err := j.setEnv(ctx, in.App, in.EnvInputs)
+		if end(); err != nil {
 			return d, err
 		}
 	}

@@ -25,11 +25,13 @@ type PromoteInputs struct {
 	Release string `env:"release,notEmpty" usage:"id of the release"`
 	PromoteOptions
 	Limits
+	Telling
+	Recorded
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *PromoteInputs) Check(lookup func(string) (string, bool)) error {
-	return options.Join(in.Target.Check(lookup), checkID("release", in.Release))
+	return options.Join(in.Target.Check(lookup), checkID("release", in.Release), in.Recorded.check(in.Rack))
 }
 
 // NotLiveError says that a release was to be promoted and is not live.
@@ -95,6 +97,7 @@ type promotion struct {
 func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 	ctx, done := limited(ctx, "promote-timeout", p.PromoteTimeout)
 	defer done()
+	defer j.Report.Begin("promote")()
 	before, err := j.begin(ctx, p)
 	if before.Name != "" {
 		j.Output("previous-release", before.Release)
@@ -117,6 +120,7 @@ func (j Job) promote(ctx context.Context, p promotion) (rack.Outcome, error) {
 		return o, &NotLiveError{Release: p.release, Outcome: o, Begun: !j.abandonPromote(ctx, p), Cause: context.Cause(ctx)}
 	}
 	j.printf("Release %s is live", p.release)
+	j.urls(ctx, p.app)
 	return o, nil
 }
 

@@ -19,11 +19,13 @@ type RollbackInputs struct {
 	GitSHA      string `env:"git-sha" usage:"go back to the newest earlier release that is built from this commit, of which the beginning will do"`
 	PromoteOptions
 	Limits
+	Telling
+	Recorded
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *RollbackInputs) Check(lookup func(string) (string, bool)) error {
-	found := []error{in.Target.Check(lookup), checkID("to", in.To)}
+	found := []error{in.Target.Check(lookup), checkID("to", in.To), in.Recorded.check(in.Rack)}
 	given := 0
 	for _, is := range []bool{in.To != "", in.LastGood, in.Description != "", in.GitSHA != ""} {
 		if is {

@@ -16,6 +16,7 @@ type RunInputs struct {
 	Detach  bool   `env:"detach" envDefault:"false" usage:"start the command, and neither wait for it nor show what it prints"`
 	RunTime
 	Limits
+	Telling
 }
 
 // Check finds everything that is wrong with the inputs before anything is done.
@@ -43,6 +44,7 @@ func Run(ctx context.Context, j Job, in RunInputs) error {
 }
 
 func (j Job) runOnce(ctx context.Context, in RunInputs) error {
+	defer j.Report.Begin("command")()
 	app, err := j.Rack.App(ctx, in.App)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func (j Job) upload(ctx context.Context, in BuildInputs, keep []string) (rack.Ob
 	ctx, done := limited(ctx, "upload-timeout", in.UploadTimeout)
 	defer done()
 	defer j.awaiting("the upload of " + string(in.Context))()
+	defer j.Report.Begin("upload")()
 	j.printf("Uploading %s", in.Context)
 	began := time.Now()
 	var last *packing
@@ -33,8 +34,9 @@ func (j Job) upload(ctx context.Context, in BuildInputs, keep []string) (rack.Ob
 	if err != nil {
 		return object, fmt.Errorf("upload: %w", err)
 	}
-	j.printf("Uploaded %s, %s, packed to %s in %s", files(last.stats.Files), size(last.stats.Bytes),
-		size(last.stats.Packed), time.Since(began).Round(10*time.Millisecond))
+	what := fmt.Sprintf("%s, %s, packed to %s", files(last.stats.Files), size(last.stats.Bytes), size(last.stats.Packed))
+	j.Report.Upload(what)
+	j.printf("Uploaded %s in %s", what, time.Since(began).Round(10*time.Millisecond))
 	return object, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/commit"
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/summary"
 )
 
 // Job is what the verbs work with.
@@ -21,6 +22,8 @@ type Job struct {
 	Commit  func(ctx context.Context, dir string) commit.Commit // of a directory
 	// Input is what is piped into this process; nil where nothing is.
 	Input io.Reader
+	// Report collects what a summary tells; nil where nobody reads one.
+	Report *summary.Report
 	// LastWord is when Log last printed something; nil where nobody keeps count.
 	LastWord func() time.Time
 }
@@ -34,6 +37,7 @@ type Outputs interface {
 // Output writes one value. A value that cannot be passed on does not undo what
 // the rack has done, so it is told and the work goes on.
 func (j Job) Output(name, value string) {
+	j.Report.Note(name, value)
 	if err := j.Outputs.Output(name, value); err != nil {
 		j.Log.Warn(fmt.Sprintf("output %s: %v", name, err))
 	}

@@ -161,7 +161,7 @@ func TestFailingStep(t *testing.T) {
 				t.Errorf("error has %q: %v", noise, err)
 			}
 		}
-		for _, line := range []string{"about to break", "broken"} {
+		for _, line := range []string{"about to break", "broken", "\nDockerfile:"} { // the last heads an excerpt, as with Docker's client
 			if !strings.Contains(log.String(), line) {
 				t.Errorf("log lacks %q:\n%s", line, log.String())
 			}

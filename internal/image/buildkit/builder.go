@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
@@ -114,9 +115,23 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Wr
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
+		if told := excerpt(err, log); told != nil {
+			return nil, told
+		}
 		return nil, plain(err)
 	}
 	return res, nil
+}
+
+// excerpt prints the lines of a Dockerfile that an error comes from, as Docker's
+// own client does.
+func excerpt(err error, log io.Writer) error {
+	for _, s := range errdefs.Sources(err) {
+		if err := s.Print(log); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // plain takes the words of gRPC and of the solver's wrapping off an error.
