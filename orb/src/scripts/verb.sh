@@ -169,7 +169,7 @@ collect() {
 	for file in "$work"/before/*.log; do
 		[ ! -f "$file" ] || mv -f "$file" "$output_dir/" || return 1
 	done
-	[ ! -f "$work/$log" ] || mv -f "$work/$log" "$output_dir/" || return 1
+	mv -f "$work/$log" "$output_dir/" || return 1
 	touch "$work/before/outputs.env" "$work/before/outputs.json" "$work/outputs.json"
 	cat "$work/before/outputs.env" "$work/new.env" >"$output_dir/outputs.env" || return 1
 	# The binary writes an output a line, with its name in the first quotes.
@@ -182,8 +182,9 @@ collect() {
 	fi
 }
 
-# Deploy markers are notes on CircleCI's own pages, and never fail a deploy.
-marker=
+# Deploy markers are notes on CircleCI's own pages, and never fail a deploy. The
+# version they show is the release, so that a rollback gets its id.
+marker=convox-$verb-$$ # a job may deploy twice
 release_marker() {
 	circleci run release "$@" </dev/null || {
 		echo "warning: the deploy marker could not be written: circleci run release $1" >&2
@@ -192,31 +193,44 @@ release_marker() {
 }
 
 plan_marker() {
-	[[ ${PARAM_DEPLOY_MARKER-} =~ ^(1|true)$ ]] || return 0
-	if ! command -v circleci >/dev/null 2>&1; then
-		echo "warning: there is no deploy marker: the circleci command is not there" >&2
-		return 0
-	fi
-	local environment component version=
+	local environment component
 	expand "${PARAM_ENVIRONMENT_NAME-}"
 	environment=${REPLY:-${INPUT_RACK:-${CONVOX_RACK:-default}}}
 	expand "${PARAM_COMPONENT_NAME-}"
 	component=${REPLY:-${INPUT_APP:-${CONVOX_APP-}}}
-	case $verb in
-	promote) version=${INPUT_RELEASE:-${RELEASE-}} ;;
-	rollback) version=$INPUT_TO ;;
-	esac
-	version=${version:-${INPUT_GIT_SHA:-${CIRCLE_SHA1-}}}
-	marker=convox-$verb-$$ # a job may deploy twice
-	set -- plan "$marker" "--environment-name=$environment" "--component-name=$component" "--target-version=$version"
+	set -- plan "$marker" "--environment-name=$environment" "--component-name=$component" "--target-version=$1"
 	[ "$verb" != rollback ] || set -- "$@" --rollback
-	release_marker "$@" && release_marker update "$marker" --status=RUNNING || marker=
+	release_marker "$@" && release_marker update "$marker" --status=RUNNING && touch "$work/planned"
+}
+
+# release prints the id of the release once there is one, as the binary writes it.
+release() {
+	sed -n 's/^  "release": "\([A-Za-z0-9]*\)",\{0,1\}$/\1/p' "$work/outputs.json" 2>/dev/null
+}
+
+# watch_release plans the marker as soon as there is a release, and ends with the verb.
+watch_release() {
+	local id
+	trap '' INT TERM HUP
+	while ! [ -e "$work/ended" ] && kill -0 $$ 2>/dev/null; do
+		id=$(release || true)
+		if [ -n "$id" ]; then
+			plan_marker "$id" || true
+			touch "$work/tried"
+			return
+		fi
+		sleep 1
+	done
 }
 
 # settle_marker says how it ended. What nobody waited for is left as running.
 settle_marker() {
-	[ -n "$marker" ] || return 0
-	local reason
+	local id reason
+	if ! [ -e "$work/tried" ]; then
+		id=$(release || true)
+		plan_marker "${id:-${INPUT_GIT_SHA:-${CIRCLE_SHA1:-none}}}" || true
+	fi
+	[ -e "$work/planned" ] || return 0
 	case $1:$(assigned CONVOX_STATUS):$(assigned CONVOX_PROMOTED) in
 	0:complete:true) release_marker update "$marker" --status=SUCCESS ;;
 	0:complete:*) echo "The deploy marker stays at RUNNING: nobody waited for the end" ;;
@@ -228,7 +242,16 @@ settle_marker() {
 	esac
 }
 
-plan_marker
+marking=
+if [[ ${PARAM_DEPLOY_MARKER-} =~ ^(1|true)$ ]]; then
+	if command -v circleci >/dev/null 2>&1; then
+		watch_release &
+		marking=$!
+	else
+		echo "warning: there is no deploy marker: the circleci command is not there" >&2
+	fi
+fi
+
 before=$(exports)
 status=0
 # A signal goes to all of the step. The binary ends the build, and this waits for it
@@ -239,6 +262,10 @@ convox-ci "$verb" </dev/null 2>&1 | (
 	tee "$work/$log"
 ) || status=${PIPESTATUS[0]}
 collect "$before" || echo "warning: the outputs could not be kept in $output_dir" >&2
-settle_marker "$status" || true
+if [ -n "$marking" ]; then
+	touch "$work/ended"
+	wait "$marking" || true
+	settle_marker "$status" || true
+fi
 rm -rf "$work"
 exit "$status"
