@@ -136,7 +136,9 @@ func TestPackPutsScriptsInTheirPlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var command struct{ Steps []struct{ Run struct{ Command string } } }
+		var command struct {
+			Steps []struct{ Run struct{ Command string } }
+		}
 		if err := yaml.Unmarshal(text, &command); err != nil {
 			t.Fatal(err)
 		}
