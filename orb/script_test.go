@@ -39,9 +39,9 @@ func TestScript(t *testing.T) {
 	if _, err := exec.LookPath("runc"); err != nil || os.Geteuid() != 0 {
 		t.Fatal("the stories build images: run them as root on Linux with runc on the PATH (Debian and Ubuntu: apt-get install runc)")
 	}
-	for _, program := range []string{"bash", "curl", "wget"} {
+	for _, program := range []string{"bash", "busybox", "curl", "wget"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Fatalf("the stories need %[1]s (Debian and Ubuntu: apt-get install %[1]s)", program)
+			t.Fatalf("the stories need %s on the PATH (Debian and Ubuntu: apt-get install bash busybox-static curl wget)", program)
 		}
 	}
 	tool := filepath.Join(t.TempDir(), "tool")
@@ -74,7 +74,12 @@ func setup(env *testscript.Env, tool string, orb map[string]any) error {
 	if err != nil {
 		return err
 	}
+	scripts, err := filepath.Abs(filepath.Join("src", "scripts"))
+	if err != nil {
+		return err
+	}
 	for name, value := range map[string]string{
+		"SCRIPTS":                 scripts,
 		"HOME":                    filepath.Join(env.WorkDir, "home"),
 		"DATA":                    filepath.Join(env.WorkDir, "data"),
 		"DOCKER_HOST":             "unix://" + filepath.Join(env.WorkDir, "no-docker.sock"), // the builder under test is the embedded one

@@ -128,10 +128,11 @@ installed() {
 }
 
 for program in "$(command -v convox-ci || true)" "$target"; do
-	if [ -x "$program" ] && [ "$(says "$program")" = "$version" ]; then
-		if [ -z "$pinned" ] || [ "$(sha256 "$program")" = "$pinned" ]; then
-			installed "$program"
-		fi
+	if ! [ -x "$program" ] || [ -n "$pinned" ] && [ "$(sha256 "$program")" != "$pinned" ]; then
+		continue # and what is not as it was pinned is not even asked for its version
+	fi
+	if [ "$(says "$program")" = "$version" ]; then
+		installed "$program"
 	fi
 done
 
