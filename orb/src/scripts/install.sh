@@ -128,9 +128,9 @@ installed() {
 }
 
 for program in "$(command -v convox-ci || true)" "$target"; do
-	if ! [ -x "$program" ] || [ -n "$pinned" ] && [ "$(sha256 "$program")" != "$pinned" ]; then
-		continue # and what is not as it was pinned is not even asked for its version
-	fi
+	[ -x "$program" ] || continue
+	# What is not as it was pinned is not even asked for its version.
+	[ -z "$pinned" ] || [ "$(sha256 "$program")" = "$pinned" ] || continue
 	if [ "$(says "$program")" = "$version" ]; then
 		installed "$program"
 	fi
