@@ -25,14 +25,15 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd busybox
+	scripts/need runc git dockerd busybox curl wget
 	scripts/test
 
 check: $(TOOLS)
+	scripts/need shellcheck
 	scripts/check
 
 fix:
-	gofmt -w bench cmd examples internal *.go
+	gofmt -w bench cmd examples internal orb *.go
 	go mod tidy
 
 bench:
