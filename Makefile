@@ -25,14 +25,14 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd busybox
+	scripts/need runc git docker dockerd busybox
 	scripts/test
 
 check: $(TOOLS)
 	scripts/check
 
 fix:
-	gofmt -w bench cmd examples internal *.go
+	gofmt -w bench cmd examples internal scripts *.go
 	go mod tidy
 
 bench:
