@@ -41,6 +41,7 @@ RUN go build -o /convox-ci ./cmd/convox-ci
 
 FROM scratch AS ci
 COPY --from=build /convox-ci /usr/bin/convox-ci
+COPY action.yml /
 ENTRYPOINT ["/usr/bin/convox-ci"]
 
 FROM scratch
@@ -85,6 +86,7 @@ func newCheckout(t *testing.T) checkout {
 	c.write("action.yml", action, 0o644)
 	c.write("actions/deploy/action.yml", strings.Replace(action, "Dockerfile", "../../Dockerfile", 1), 0o644)
 	c.write("actions/plain/action.yml", "name: two\nruns:\n  using: composite\n  steps: []\n", 0o644)
+	c.write(".dockerignore", "*\n!cmd\n", 0o644)
 	c.write(".gitignore", "/dist/\n", 0o644)
 	c.must("git", "init", "--quiet", "--initial-branch", "main")
 	c.must("git", "add", "--all")
