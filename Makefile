@@ -29,6 +29,7 @@ test: $(TOOLS)
 	scripts/test
 
 check: $(TOOLS)
+	scripts/need runc busybox
 	scripts/check
 
 fix:
