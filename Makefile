@@ -25,15 +25,15 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd busybox curl wget
+	scripts/need runc git docker dockerd busybox curl wget
 	scripts/test
 
 check: $(TOOLS)
-	scripts/need shellcheck
+	scripts/need runc busybox shellcheck
 	scripts/check
 
 fix:
-	gofmt -w bench cmd examples internal orb *.go
+	gofmt -w bench cmd examples internal orb scripts *.go
 	go mod tidy
 
 bench:

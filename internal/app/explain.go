@@ -17,12 +17,12 @@ import (
 
 // Exit statuses. CI systems can be told to treat some of them differently.
 const (
-	exitOK          = 0
-	exitFailed      = 1 // a build, a release or a command failed
-	exitInputs      = 2 // an input or the manifest is wrong, or names what does not exist
-	exitAuth        = 3 // the key was not accepted
-	exitTimeout     = 4
-	exitUnavailable = 5 // the rack or the network, after retries
+	exitOK          = 0 // done; of deploy, promote and rollback: the release is live, unless wait is false
+	exitFailed      = 1 // a build failed, a release is not live, or the rack did not say how a command ended
+	exitInputs      = 2 // an input or the source is wrong, or names what does not exist
+	exitAuth        = 3 // the key was not accepted; of check also: it may not do this
+	exitTimeout     = 4 // a time limit was reached
+	exitUnavailable = 5 // the rack or the network was not there, after retries
 )
 
 // report says what went wrong and returns the exit status.
