@@ -96,6 +96,12 @@ func TestTypeErrors(t *testing.T) {
 			"  line 2: cannot unmarshal !!int `1` into manifest.Service\n" +
 			"  line 3: cannot unmarshal !!seq into string\n" +
 			"  line 3: cannot unmarshal !!seq into string"}},
+		{"a wrong form counts before a wrong type beside it", "services: {a: {links: x, build: 5}}", fault{1, 33, build + "int"}},
+		{"and before one in another section", "services: {a: {links: x}}\ntimers: {~: }", fault{2, 10, "unknown key type: <nil>"}},
+		{"but not before one in a service above", "services: {a: {links: x}, ~: {build: 5}}", mismatch(1, 23, "!!str `x` into []string")},
+		{"nor does the name of that one", "services: {~: {links: x}}", mismatch(1, 23, "!!str `x` into []string")},
+		{"a value that is written over", "services: {a: {build: 5, build: .}}", fault{1, 23, build + "int"}},
+		{"a limit counts before all", "services: {a: {links: x}, b: {environment: [" + strings.Repeat("A=,", 1<<18) + "]}}", fault{0, 0, "manifest stands for more than 262144 values"}},
 		{"a value is not shown", service("build: {args: ${SECRET}}"), mismatch(3, 19, "!!str `...` into []string")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
