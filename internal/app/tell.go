@@ -43,7 +43,11 @@ func (p *process) summarize() {
 		return
 	}
 	conceal := p.console.Conceal
-	if err := p.console.Summary(p.told.Markdown(conceal), p.told.Text(conceal)); err != nil {
+	text := p.told.Text(conceal)
+	if p.verb == "run" { // what a command prints may be for another program
+		text = ""
+	}
+	if err := p.console.Summary(p.told.Markdown(conceal), text); err != nil {
 		p.console.Warn("summary: " + err.Error())
 	}
 }

@@ -49,7 +49,7 @@ func exports(name string) []string {
 		return []string{"CONVOX_RELEASE_ID", "RELEASE"}
 	case "url":
 		return []string{"CONVOX_APP_URL"}
-	case "app", "rack", "git-sha":
+	case "app", "rack", "git-sha", "metadata":
 		return nil
 	}
 	return []string{"CONVOX_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
