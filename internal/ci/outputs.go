@@ -38,7 +38,7 @@ func checkOutput(name, value string) error {
 
 // exports returns the variables that an output becomes where outputs are
 // variables: BUILD and RELEASE, which Convox's own action exports, and names that
-// begin with CONVOX_. Outputs that only repeat an input become none: CONVOX_RACK
+// begin with CONVOX_. Outputs that only repeat others or an input become none: CONVOX_RACK
 // is read as an input, so a deploy to one rack would silently turn every later
 // step of the job to it. RELEASE is one on purpose, for the step that promotes.
 func exports(name string) []string {
