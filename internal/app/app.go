@@ -89,7 +89,7 @@ func (p *process) execute(ctx context.Context, args []string) error {
 
 // actionInput is the one input that is not a verb's own.
 type actionInput struct {
-	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check"`
+	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check,login"`
 }
 
 // action turns the input action into arguments. On GitHub it defaults to

@@ -47,6 +47,7 @@ func addFlags(set *pflag.FlagSet, fields []options.Field) []*flag {
 			usage += " (default: " + field.Default + ")"
 		}
 		made := set.VarPF(f, field.Name, "", usage)
+		made.Hidden = field.Legacy
 		if field.Kind == options.KindBool {
 			made.NoOptDefVal = "true"
 		}

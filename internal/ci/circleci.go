@@ -14,21 +14,25 @@ type circleci struct {
 	file string // BASH_ENV; "" where the shell is not bash
 }
 
-// output appends exports to the file. It is no error when there is none: the
-// outputs are in the file that [Console.OutputFile] keeps.
-func (c circleci) output(name, value string) error {
-	if c.file == "" {
-		return nil
+// pass appends exports to the file. For outputs it is no error when there is none:
+// they are in the file that [Console.OutputFile] keeps.
+func (c circleci) pass(to receiver, name, value string) error {
+	names := []string{name}
+	switch {
+	case c.file == "" || to == lastStage:
+		return c.plain.pass(to, name, value)
+	case to == laterSteps:
+		names = exports(name)
 	}
 	var lines strings.Builder
-	for _, variable := range exports(name) {
+	for _, variable := range names {
 		fmt.Fprintf(&lines, "export %s=%s\n", variable, shellQuote(value))
 	}
 	if lines.Len() == 0 {
 		return nil
 	}
 	if err := appendFile(c.file, lines.String()); err != nil {
-		return fmt.Errorf("output %s: append to BASH_ENV: %w", name, err)
+		return fmt.Errorf("%s: append to BASH_ENV: %w", name, err)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ type system interface {
 	group(title string) (open, end string)
 	note(n note) (command string)
 	hush() (stop, resume string) // commands off and on again
-	output(name, value string) error
+	pass(to receiver, name, value string) error
 }
 
 // Console is the way back to the CI system: a [Log] and [Results] on one stream.
@@ -72,7 +72,7 @@ func Open(run Run, environ []string, w io.Writer) *Console {
 	c.own = NewMask(c.stream, c.secrets)
 	switch run.System {
 	case GitHub:
-		c.system = github{file: env["GITHUB_OUTPUT"]}
+		c.system = github{files: githubFiles(env)}
 		c.stream.inert = &inert{}
 	case CircleCI:
 		c.system = circleci{file: env["BASH_ENV"]}
@@ -220,11 +220,32 @@ func (c *Console) Output(name, value string) error {
 	if err := checkOutput(name, value); err != nil {
 		return err
 	}
-	err := c.system.output(name, value)
-	if errors.Is(err, errNoOutputFile) { // a person can still read it
+	err := c.system.pass(laterSteps, name, value)
+	if errors.Is(err, errNoFile) { // a person can still read it
 		_, err = fmt.Fprintf(c, "%s=%s\n", name, value)
 	}
 	return errors.Join(err, c.outputs.set(name, value))
+}
+
+// Export gives the later steps of the job a variable of the environment, as it is: a
+// secret among them, which is masked there as well. Names and values are as for
+// Output. It is [ErrNoEnvironment] where the system has no way to do that.
+func (c *Console) Export(name, value string) error {
+	if err := checkOutput(name, value); err != nil {
+		return err
+	}
+	return c.system.pass(laterEnvironment, name, value)
+}
+
+// Remember keeps a value for the last stage of this step, which runs when the job
+// ends whatever became of this process; see [State]. Of several under one name
+// the last counts. Where the system has no such stage nothing is kept, which is no
+// error.
+func (c *Console) Remember(name, value string) error {
+	if err := checkOutput(name, value); err != nil {
+		return err
+	}
+	return c.system.pass(lastStage, name, value)
 }
 
 // OutputFile makes path a JSON object of all outputs, now and at each Output.

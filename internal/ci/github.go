@@ -21,7 +21,13 @@ const annotationTitle = "Convox"
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 type github struct {
-	file string // GITHUB_OUTPUT; "" on runners older than 2.297
+	files map[receiver]string // those that a step writes to; "" on runners older than 2.297
+}
+
+// githubFiles are the files that the runner reads when the step has ended, also
+// when it was killed.
+func githubFiles(env map[string]string) map[receiver]string {
+	return map[receiver]string{laterSteps: env["GITHUB_OUTPUT"], laterEnvironment: env["GITHUB_ENV"], lastStage: env["GITHUB_STATE"]}
 }
 
 // command renders what the library would print. It gets a writer that cannot
@@ -68,15 +74,19 @@ func (github) hush() (stop, resume string) {
 	return stop, resume
 }
 
-// output appends to the output file, in the form for values of several lines:
-// it carries every value as it is.
-func (g github) output(name, value string) error {
-	if g.file == "" {
-		return errNoOutputFile
+// pass appends to a file, in the form for values of several lines: it carries
+// every value as it is.
+func (g github) pass(to receiver, name, value string) error {
+	switch {
+	case g.files[to] != "":
+	case to == laterEnvironment:
+		return ErrNoEnvironment
+	default:
+		return errNoFile
 	}
 	end := fence(value, rand.Text)
-	if err := appendFile(g.file, name+"<<"+end+"\n"+value+"\n"+end+"\n"); err != nil {
-		return fmt.Errorf("output %s: append to GITHUB_OUTPUT: %w", name, err)
+	if err := appendFile(g.files[to], name+"<<"+end+"\n"+value+"\n"+end+"\n"); err != nil {
+		return fmt.Errorf("%s: append to a file of the runner: %w", name, err)
 	}
 	return nil
 }

@@ -12,8 +12,20 @@ import (
 	"unicode/utf8"
 )
 
-// errNoOutputFile says that the system named no file for outputs.
-var errNoOutputFile = errors.New("the CI system named no file for outputs")
+// receiver is who gets a value that is passed on.
+type receiver int
+
+const (
+	laterSteps       receiver = iota // which ask for it as an output
+	laterEnvironment                 // later steps, as a variable of their environment
+	lastStage                        // of the same step
+)
+
+// errNoFile says that the system named no file to pass a value on by.
+var errNoFile = errors.New("the CI system named no file for it")
+
+// ErrNoEnvironment says that a CI system cannot give later steps a variable.
+var ErrNoEnvironment = errors.New("this CI system has no way to give later steps a variable")
 
 // outputName is what GitHub takes as an id: "=" and "<<" would mean something
 // else in the output file.

@@ -27,4 +27,9 @@ func (plain) note(n note) string {
 
 func (plain) hush() (stop, resume string) { return "", "" }
 
-func (plain) output(string, string) error { return nil }
+func (plain) pass(to receiver, _, _ string) error {
+	if to == laterEnvironment {
+		return ErrNoEnvironment
+	}
+	return nil
+}

@@ -27,6 +27,12 @@ func Detect(environ []string) Run {
 	return Run{System: Plain}
 }
 
+// State is what earlier stages of a step have kept under a name, "" for nothing;
+// see [Console.Remember].
+//
+// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#sending-values-to-the-pre-and-post-actions
+func State(environ []string, name string) string { return parseEnviron(environ)["STATE_"+name] }
+
 // parseEnviron turns NAME=value strings into a map. As in getenv(3), the first
 // of two equal names counts.
 func parseEnviron(environ []string) map[string]string {
