@@ -30,11 +30,13 @@ func main() {
 	os.Exit(app.Main(ctx, arguments(os.Args), os.Environ(), app.Streams{In: piped(os.Stdin), Out: os.Stdout, Err: os.Stderr}))
 }
 
-// arguments are those of the program. Called by the name of a verb, convox-ci-deploy,
-// it is that verb: an Action names its program by one path without arguments, and
-// in a variable of the environment a workflow could put another verb.
+// arguments are those of the program. Called by a name of the image, such as
+// convox-ci-deploy, it is that verb: an Action names its program by one path without
+// arguments, and in a variable of the environment a workflow could put another verb.
+// Any other name is only what somebody has called the file.
 func arguments(argv []string) []string {
-	if verb, ok := strings.CutPrefix(filepath.Base(argv[0]), "convox-ci-"); ok {
+	switch verb, _ := strings.CutPrefix(filepath.Base(argv[0]), "convox-ci-"); verb {
+	case "build", "deploy", "promote", "run", "login", "post":
 		return append([]string{verb}, argv[1:]...)
 	}
 	return argv[1:]
