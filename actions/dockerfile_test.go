@@ -104,7 +104,7 @@ func (l *lab) pack() (v1.ImageIndex, error) {
 		Frontend:      "dockerfile.v0",
 		FrontendAttrs: map[string]string{"platform": "linux/amd64,linux/arm64"},
 		LocalMounts:   map[string]fsutil.FS{},
-		Exports:       []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: dir}},
+		Exports:       []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false", "compression": "uncompressed"}, OutputDir: dir}},
 	}
 	directories := map[string]string{"context": "..", "dockerfile": ".."}
 	for arg, path := range stages {
