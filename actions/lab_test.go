@@ -247,5 +247,3 @@ func copyFile(t *testing.T, from, to string) {
 		t.Fatal(err)
 	}
 }
-
-func (l *lab) makeJobImage() (string, error) { return "", nil }
