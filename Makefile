@@ -3,19 +3,20 @@
 # check  format, vet, lint and the guards of the structure
 # fix    repairs what can be repaired by a program
 # bench  the benchmarks against peers, see bench/README.md
-# size   what the binary weighs, and which packages bring it
+# size   what the binary and the image weigh, and which packages bring it
+# outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages
 
 export CGO_ENABLED ?= 0
 
 GO := $(shell find cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
-TOOLS := bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
+TOOLS := bin/tools/act bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
 
 .PHONY: build demo test check fix bench size
 
 build: bin/convox-ci
 
-bin/convox-ci: $(GO) go.mod go.sum
-	go build -trimpath -ldflags='-s -w' -o $@ ./cmd/convox-ci
+bin/convox-ci: $(GO) go.mod go.sum scripts/build
+	scripts/build $(CURDIR)/$@
 
 $(TOOLS) &: tools/go.mod tools/go.sum
 	go build -C tools -o ../bin/tools/ tool
@@ -25,15 +26,16 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd busybox
+	scripts/need runc git dockerd docker busybox bash dash
 	scripts/test
 
 check: $(TOOLS)
 	scripts/check
 
 fix:
-	gofmt -w bench cmd examples internal *.go
+	gofmt -w actions bench cmd examples internal *.go
 	go mod tidy
+	go test . -run TestActions -update
 
 bench:
 	scripts/need pigz

@@ -164,6 +164,35 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestInterrupted: who cancels a job on GitHub interrupts the docker command, which
+// hands that on.
+func TestInterrupted(t *testing.T) {
+	s := newStep(t, "interrupted")
+	s.env["INPUT_BUILD-ARGS"], s.env["INPUT_MANIFEST"] = "GATE="+openGate(t).Addr().String(), "hold.yml"
+	cmd := dockerCommand(t.Context(), need(t, shared.docker), s.args()...)
+	said, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	var all []string
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		all = append(all, lines.Text())
+		if strings.HasSuffix(lines.Text(), " holding") {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	cmd.Wait()
+	log := strings.Join(all, "\n")
+	if status := cmd.ProcessState.ExitCode(); status != 130 || !strings.Contains(log, "was cancelled on the rack") || s.values(t, "output")["status"] != "cancelled" {
+		t.Errorf("exit status %d\n%s", status, log)
+	}
+}
+
 // TestKilled: what a step that was killed has left behind is ended by the last
 // stage, a container of its own with the same inputs. It never fails.
 func TestKilled(t *testing.T) {

@@ -32,7 +32,7 @@ func (c circleci) pass(to receiver, name, value string) error {
 		return nil
 	}
 	if err := appendFile(c.file, lines.String()); err != nil {
-		return fmt.Errorf("%s: append to BASH_ENV: %w", name, err)
+		return fmt.Errorf("output %s: append to BASH_ENV: %w", name, err)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func Open(run Run, environ []string, w io.Writer) *Console {
 	c.own = NewMask(c.stream, c.secrets)
 	switch run.System {
 	case GitHub:
-		c.system = github{files: githubFiles(env)}
+		c.system = github{env: env}
 		c.stream.inert = &inert{}
 	case CircleCI:
 		c.system = circleci{file: env["BASH_ENV"]}

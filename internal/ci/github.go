@@ -21,13 +21,19 @@ const annotationTitle = "Convox"
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 type github struct {
-	files map[receiver]string // those that a step writes to; "" on runners older than 2.297
+	env map[string]string // which names the files that a step writes to, on runners from 2.297
 }
 
-// githubFiles are the files that the runner reads when the step has ended, also
-// when it was killed.
-func githubFiles(env map[string]string) map[receiver]string {
-	return map[receiver]string{laterSteps: env["GITHUB_OUTPUT"], laterEnvironment: env["GITHUB_ENV"], lastStage: env["GITHUB_STATE"]}
+// fileVariable names the file that reaches a receiver. The runner reads it when the
+// step has ended, also when it was killed.
+func fileVariable(to receiver) string {
+	switch to {
+	case laterEnvironment:
+		return "GITHUB_ENV"
+	case lastStage:
+		return "GITHUB_STATE"
+	}
+	return "GITHUB_OUTPUT"
 }
 
 // command renders what the library would print. It gets a writer that cannot
@@ -77,16 +83,20 @@ func (github) hush() (stop, resume string) {
 // pass appends to a file, in the form for values of several lines: it carries
 // every value as it is.
 func (g github) pass(to receiver, name, value string) error {
-	switch {
-	case g.files[to] != "":
-	case to == laterEnvironment:
-		return ErrNoEnvironment
-	default:
+	variable := fileVariable(to)
+	file := g.env[variable]
+	if file == "" {
+		switch to {
+		case laterEnvironment:
+			return ErrNoEnvironment
+		case lastStage: // nobody would read it
+			return nil
+		}
 		return errNoFile
 	}
 	end := fence(value, rand.Text)
-	if err := appendFile(g.files[to], name+"<<"+end+"\n"+value+"\n"+end+"\n"); err != nil {
-		return fmt.Errorf("%s: append to a file of the runner: %w", name, err)
+	if err := appendFile(file, name+"<<"+end+"\n"+value+"\n"+end+"\n"); err != nil {
+		return fmt.Errorf("output %s: append to %s: %w", name, variable, err)
 	}
 	return nil
 }
