@@ -3,18 +3,19 @@
 # check  format, vet, lint and the guards of the structure
 # fix    repairs what can be repaired by a program
 # bench  the benchmarks against peers, see bench/README.md
-# size   what the binary weighs, and which packages bring it
+# size   what the binary and the image weigh, and which packages bring it
+# outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages
 
 export CGO_ENABLED ?= 0
 
 GO := $(shell find cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
-TOOLS := bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
+TOOLS := bin/tools/act bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
 
 .PHONY: build demo test check fix bench size
 
 build: bin/convox-ci
 
-bin/convox-ci: $(GO) go.mod go.sum
+bin/convox-ci: $(GO) go.mod go.sum scripts/build
 	scripts/build $@
 
 $(TOOLS) &: tools/go.mod tools/go.sum
@@ -25,7 +26,7 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git docker dockerd busybox curl wget
+	scripts/need runc git dockerd docker busybox bash dash curl wget
 	scripts/test
 
 check: $(TOOLS)
@@ -33,8 +34,9 @@ check: $(TOOLS)
 	scripts/check
 
 fix:
-	gofmt -w bench cmd examples internal orb scripts *.go
+	gofmt -w actions bench cmd examples internal orb scripts *.go
 	go mod tidy
+	go test . -run TestActions -update
 
 bench:
 	scripts/need pigz

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"gopkg.in/yaml.v3"
 
 	"github.com/convox-ci/convox-ci/internal/app"
 	"github.com/convox-ci/convox-ci/internal/ci"
@@ -25,49 +24,12 @@ import (
 // verbs are the verbs of the Action, with their inputs.
 func verbs() map[string][]options.Field {
 	return map[string][]options.Field{
-		"build":   options.Fields(new(workflow.BuildInputs)),
+		"build":   options.Fields(new(app.BuildInputs)),
 		"deploy":  options.Fields(new(workflow.DeployInputs)),
 		"promote": options.Fields(new(workflow.PromoteInputs)),
 		"run":     options.Fields(new(workflow.RunInputs)),
 		"check":   options.Fields(new(workflow.CheckInputs)),
-	}
-}
-
-// actionFile is the part of action.yml that says what users may rely on.
-type actionFile struct {
-	Inputs  map[string]described
-	Outputs map[string]described
-}
-
-type described struct{ Description, Default string }
-
-func readAction(t *testing.T) actionFile {
-	t.Helper()
-	data, err := os.ReadFile("action.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var a actionFile
-	if err := yaml.Unmarshal(data, &a); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// TestActionInputsAreTheVerbs compares names and descriptions. Defaults stand in
-// the binary only: one in action.yml would hide what the environment says.
-func TestActionInputsAreTheVerbs(t *testing.T) {
-	want := map[string]described{"action": {Description: "what to do: build, deploy, promote, run or check (default: build)"}}
-	for _, fields := range verbs() {
-		for _, f := range fields {
-			if other, ok := want[f.Name]; ok && other.Description != f.Usage {
-				t.Errorf("%s is described in two ways: %q and %q", f.Name, other.Description, f.Usage)
-			}
-			want[f.Name] = described{Description: f.Usage}
-		}
-	}
-	if d := cmp.Diff(want, readAction(t).Inputs); d != "" {
-		t.Errorf("inputs of the structs (-) and of action.yml (+):\n%s", d)
+		"login":   options.Fields(new(workflow.LoginInputs)),
 	}
 }
 
@@ -87,7 +49,9 @@ func TestFlagsAreTheInputs(t *testing.T) {
 		}
 		want := []string{}
 		for _, f := range fields {
-			want = append(want, f.Name)
+			if !f.Legacy {
+				want = append(want, f.Name)
+			}
 		}
 		slices.Sort(want)
 		if d := cmp.Diff(want, got); d != "" {
@@ -96,7 +60,7 @@ func TestFlagsAreTheInputs(t *testing.T) {
 	}
 }
 
-// TestActionOutputsAreWritten compares action.yml with the names that the code
+// TestActionOutputsAreWritten compares the outputs with the names that the code
 // writes outputs under.
 func TestActionOutputsAreWritten(t *testing.T) {
 	written := map[string]bool{}
@@ -121,9 +85,13 @@ func TestActionOutputsAreWritten(t *testing.T) {
 		})
 	}
 	got := slices.Sorted(maps.Keys(written))
-	want := slices.Sorted(maps.Keys(readAction(t).Outputs))
+	var want []string
+	for _, o := range actionOutputs() {
+		want = append(want, o.name)
+	}
+	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("outputs of action.yml (-) and written (+):\n%s", d)
+		t.Errorf("outputs of the Action (-) and written (+):\n%s", d)
 	}
 }
 
@@ -131,17 +99,16 @@ func TestActionOutputsAreWritten(t *testing.T) {
 // by the next step, or a deploy to one rack would turn all that follow to it. The
 // release is one on purpose, for the step that promotes it.
 func TestOutputsAreNoInputs(t *testing.T) {
-	action := readAction(t)
-	inputs := slices.Sorted(maps.Keys(action.Inputs))
+	inputs := []string{"action"}
 	for _, fields := range verbs() {
 		for _, f := range fields {
 			inputs = append(inputs, f.Name)
 		}
 	}
 	file := filepath.Join(t.TempDir(), "variables")
-	for output := range action.Outputs {
+	for _, o := range actionOutputs() {
 		console := ci.Open(ci.Run{System: ci.Bitbucket}, []string{"BITBUCKET_PIPELINES_VARIABLES_PATH=" + file}, io.Discard)
-		if err := console.Output(output, "value-of-"+output); err != nil {
+		if err := console.Output(o.name, "value-of-"+o.name); err != nil {
 			t.Fatal(err)
 		}
 	}

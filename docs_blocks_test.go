@@ -3,7 +3,6 @@ package convoxci_test
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,12 +133,17 @@ type repository struct{ dir string }
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	r := repository{t.TempDir()}
-	for _, dir := range []string{".git", ".github/workflows"} {
+	// actionlint looks for the programs of the image in the repository.
+	for _, dir := range []string{".git", ".github/workflows", program, program + "-post"} {
 		if err := os.MkdirAll(filepath.Join(r.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range append(actionFiles(t), "Dockerfile") {
+	names := []string{"Dockerfile"}
+	for _, a := range actionFiles() {
+		names = append(names, a.path)
+	}
+	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -152,16 +156,6 @@ func newRepository(t *testing.T) repository {
 		}
 	}
 	return r
-}
-
-// actionFiles are the action.yml of this repository: at its root and below actions.
-func actionFiles(t *testing.T) []string {
-	t.Helper()
-	below, err := fs.Glob(os.DirFS("."), "actions/*/action.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(below, "action.yml")
 }
 
 // add makes a workflow of a block, which may be the steps of a job alone. That an Action of ours exists is not for the linter.

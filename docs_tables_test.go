@@ -94,7 +94,9 @@ func TestCommandsAreKnown(t *testing.T) {
 	walk(nil)
 	for name, fields := range commands() {
 		for _, f := range fields {
-			want[name] = append(want[name], f.Name)
+			if !f.Legacy {
+				want[name] = append(want[name], f.Name)
+			}
 		}
 		slices.Sort(want[name])
 	}
@@ -112,11 +114,11 @@ func TestCommandsAreKnown(t *testing.T) {
 // inputsTable is about the inputs that the Action has as well.
 func inputsTable() string {
 	of := verbs()
-	rows := [][]string{{"`action`", "string", "`build`", "", "what to do: build, deploy, promote, run or check"}}
+	rows := [][]string{{"`action`", "string", "`build`", "", "what to do: build, deploy, promote, run, check or login"}}
 	known := map[string]bool{}
-	for _, verb := range []string{"deploy", "build", "promote", "run", "check"} {
+	for _, verb := range []string{"deploy", "build", "promote", "run", "check", "login"} {
 		for _, f := range of[verb] {
-			if known[f.Name] {
+			if known[f.Name] || f.Legacy {
 				continue
 			}
 			known[f.Name] = true
@@ -129,7 +131,7 @@ func inputsTable() string {
 // users are the verbs that have an input.
 func users(of map[string][]options.Field, input string) string {
 	var names []string
-	for _, verb := range []string{"build", "deploy", "promote", "run", "check"} {
+	for _, verb := range []string{"build", "deploy", "promote", "run", "check", "login"} {
 		if slices.ContainsFunc(of[verb], func(f options.Field) bool { return f.Name == input }) {
 			names = append(names, verb)
 		}
@@ -180,12 +182,13 @@ func outputsTable(t *testing.T) string {
 	file := filepath.Join(t.TempDir(), "env")
 	console := ci.Open(ci.Run{System: ci.CircleCI}, []string{"CIRCLECI=true", "BASH_ENV=" + file}, io.Discard)
 	var rows [][]string
-	outputs := readAction(t).Outputs
-	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+	outputs := outputsOf("")
+	slices.SortFunc(outputs, func(a, b described) int { return strings.Compare(a.name, b.name) })
+	for _, o := range outputs {
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := console.Output(name, "value"); err != nil {
+		if err := console.Output(o.name, "value"); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(file)
@@ -197,7 +200,7 @@ func outputsTable(t *testing.T) string {
 			variable, _, _ := strings.Cut(strings.TrimPrefix(line, "export "), "=")
 			variables = append(variables, "`"+variable+"`")
 		}
-		rows = append(rows, []string{"`" + name + "`", strings.Join(variables, ", "), outputs[name].Description})
+		rows = append(rows, []string{"`" + o.name + "`", strings.Join(variables, ", "), o.text})
 	}
 	return table([]string{"Output", "On CircleCI", "Meaning"}, rows)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of README.md and docs")
+var update = flag.Bool("update", false, "write the files of the Actions and the generated parts of README.md and docs")
 
 // pages are the documents for users, by their paths.
 func pages(t *testing.T) map[string]string {

@@ -35,18 +35,22 @@ func main() {
 `
 
 // recipe is a Dockerfile whose compiling stage must not be needed.
-const recipe = `FROM no.such.registry.invalid/golang:1.26.8 AS build
+const recipe = `ARG PROGRAMS=compiled
+FROM no.such.registry.invalid/golang:1.26.8 AS compiled
 COPY . .
-RUN go build -o /convox-ci ./cmd/convox-ci
+RUN scripts/build /linux/$TARGETARCH/convox-ci
+
+FROM ${PROGRAMS} AS programs
 
 FROM scratch AS ci
-COPY --from=build /convox-ci /usr/bin/convox-ci
+ARG TARGETARCH
+COPY --from=programs /linux/$TARGETARCH/convox-ci /usr/bin/convox-ci
 COPY action.yml /
 ENTRYPOINT ["/usr/bin/convox-ci"]
 
 FROM scratch
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /convox-ci /convox-ci
+ARG TARGETARCH
+COPY --from=programs /linux/$TARGETARCH/convox-ci /convox-ci
 ENTRYPOINT ["/convox-ci"]
 `
 

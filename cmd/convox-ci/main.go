@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/convox-ci/convox-ci/internal/app"
@@ -25,7 +27,19 @@ func main() {
 		<-signals
 		os.Exit(first.Status())
 	}()
-	os.Exit(app.Main(ctx, os.Args[1:], os.Environ(), app.Streams{In: piped(os.Stdin), Out: os.Stdout, Err: os.Stderr}))
+	os.Exit(app.Main(ctx, arguments(os.Args), os.Environ(), app.Streams{In: piped(os.Stdin), Out: os.Stdout, Err: os.Stderr}))
+}
+
+// arguments are those of the program. Called by a name of the image, such as
+// convox-ci-deploy, it is that verb: an Action names its program by one path without
+// arguments, and in a variable of the environment a workflow could put another verb.
+// Any other name is only what somebody has called the file.
+func arguments(argv []string) []string {
+	switch verb, _ := strings.CutPrefix(filepath.Base(argv[0]), "convox-ci-"); verb {
+	case "build", "deploy", "promote", "run", "login", "post":
+		return append([]string{verb}, argv[1:]...)
+	}
+	return argv[1:]
 }
 
 // piped is a file that was opened for this process to read, a pipe or a file on

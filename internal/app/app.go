@@ -97,7 +97,7 @@ func (p *process) execute(ctx context.Context) error {
 
 // actionInput is the one input that is not a verb's own.
 type actionInput struct {
-	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check"`
+	Action string `env:"action" usage:"what to do" accept:"build,deploy,promote,run,check,login"`
 }
 
 // imageRunners start a step as a container without arguments, so that inputs say

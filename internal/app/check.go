@@ -11,14 +11,14 @@ import (
 )
 
 // check looks at what a deploy needs. The rack in this process is not started for
-// it: that would make its directory.
+// it: that would make its directory. Of a console alone nothing is asked.
 func (p *process) check(ctx context.Context, in workflow.CheckInputs) error {
 	asked := in.Target
-	if in.Rack == workflow.LocalRack {
-		asked.Rack, asked.RackURL = "", ""
+	if in.Rack == workflow.LocalRack || !in.Complete() {
+		asked.Rack, asked.RackURL, asked.Password = "", "", ""
 	}
 	return p.with(ctx, asked, func(j workflow.Job) error {
-		if in.Rack == workflow.LocalRack {
+		if in.Rack != asked.Rack {
 			j.Output("rack", in.Rack)
 		}
 		report, err := workflow.Check(ctx, j, in)

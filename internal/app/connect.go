@@ -35,7 +35,8 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 	if err != nil {
 		return err
 	}
-	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord, Report: report}
+	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord,
+		Remember: p.console.Remember, Export: p.console.Export, Report: report}
 	if t.App != "" { // check can do without
 		j.Output("app", t.App)
 	}
@@ -78,7 +79,7 @@ func (p *process) connect(ctx context.Context, t workflow.Target) (c *rack.Clien
 	done = func() error { return nil }
 	var e rack.Endpoint
 	switch {
-	case !t.Complete(): // for check, which does without
+	case !t.Reachable(): // for check, which does without
 		return nil, done, nil
 	case t.Rack == workflow.LocalRack:
 		return p.connectLocal(ctx, t)

@@ -37,10 +37,13 @@ func (f *flag) Set(text string) error {
 // listLine is a text as one line of a list, quoted as such a list wants it.
 func listLine(text string) string { return `"` + strings.ReplaceAll(text, `"`, `""`) + `"` }
 
-// addFlags makes a flag for each input.
+// addFlags makes a flag for each input but those by older names.
 func addFlags(set *pflag.FlagSet, fields []options.Field) []*flag {
 	var flags []*flag
 	for _, field := range fields {
+		if field.Legacy { // workflows have them, and nobody types them
+			continue
+		}
 		f := &flag{field: field}
 		usage := field.Usage
 		if field.Default != "" && field.Kind != options.KindBool {

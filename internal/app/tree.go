@@ -12,13 +12,15 @@ import (
 // that their names are those of the inputs.
 func (p *process) commands() *cobra.Command {
 	root := group("convox-ci", "Builds and deploys apps to Convox Racks from any CI",
-		verb(p, "build", "Build an app", "context", onOwn(p, only(workflow.Build))),
+		verb(p, "build", "Build an app", "context", onOwn(p, p.build)),
 		verb(p, "deploy", "Build an app and promote the release", "context", onOwn(p, only(workflow.Deploy))),
 		verb(p, "promote", "Promote a release and wait until it is live", "release", on(p, only(workflow.Promote))),
 		verb(p, "rollback", "Promote a copy of an earlier release", "to", on(p, only(workflow.Rollback))),
 		verb(p, "run", "Run a command once and end with its exit status", "service command...", on(p, workflow.Run)),
 		verb(p, "logs", "Print the log of an app", "", on(p, workflow.Logs)),
 		verb(p, "check", "Look at what a deploy needs, and change nothing", "context", p.check),
+		verb(p, "login", "Give the key to the later steps of the job", "", on(p, workflow.Login)),
+		p.postCommand(),
 		p.buildsCommands(), p.releasesCommands(), p.envCommands(), p.appsCommands(),
 		verb(p, "racks", "List the racks of a console", "", on(p, shown(workflow.Racks, p.showRacks))),
 		group("rack", "A Rack on this machine", verb(p, "serve", "Be a Rack on this machine", "", p.serve)),

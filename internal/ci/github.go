@@ -20,8 +20,12 @@ const annotationTitle = "Convox"
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 type github struct {
-	file    string // GITHUB_OUTPUT; "" on runners older than 2.297
-	summary string // GITHUB_STEP_SUMMARY; "" on runners older than 2.296 and where there are none
+	// Files that a step writes to, "" on older runners. They are read when the step
+	// has ended, also when it was killed.
+	file      string // GITHUB_OUTPUT
+	summary   string // GITHUB_STEP_SUMMARY; there are servers without summaries
+	variables string // GITHUB_ENV
+	state     string // GITHUB_STATE
 }
 
 // githubGrammar is how the runner reads a log: the old form of a command counts
@@ -73,14 +77,11 @@ func (github) hush() (stop, resume string) {
 	return stop, resume
 }
 
-// output appends to the output file, in the form for values of several lines:
-// it carries every value as it is.
 func (g github) output(name, value string) (string, error) {
 	if g.file == "" {
 		return "", errNoOutputFile
 	}
-	end := fence(value, rand.Text)
-	return "", appendOutput("GITHUB_OUTPUT", g.file, name, name+"<<"+end+"\n"+value+"\n"+end+"\n")
+	return "", appendPair("GITHUB_OUTPUT", g.file, name, value)
 }
 
 // fence returns a delimiter that is not in value. A value that holds its own

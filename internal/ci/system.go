@@ -52,7 +52,8 @@ func newSystem(name string, environ []string, warn func(string)) (system, gramma
 	env := parseEnviron(environ)
 	switch name {
 	case GitHub:
-		return github{file: env["GITHUB_OUTPUT"], summary: env["GITHUB_STEP_SUMMARY"]}, githubGrammar()
+		return github{file: env["GITHUB_OUTPUT"], summary: env["GITHUB_STEP_SUMMARY"],
+			variables: env["GITHUB_ENV"], state: env["GITHUB_STATE"]}, githubGrammar()
 	case CircleCI:
 		return circleci{file: env["BASH_ENV"]}, grammar{}
 	case GitLab:

@@ -31,6 +31,7 @@ type Field struct {
 	Kind     Kind     // how its text is read
 	Accept   []string // the only values taken; nil for all
 	Secret   bool     // never shown
+	Legacy   bool     // a name from older actions: taken as before, and not shown to people
 }
 
 // Fields lists the inputs of dst, a pointer to a struct as for [Parse], in the
@@ -119,7 +120,7 @@ func declare(f reflect.StructField) (declaration, error) {
 	}
 	d := declaration{goName: f.Name, Field: Field{
 		Name: name, Usage: f.Tag.Get("usage"), Default: f.Tag.Get("envDefault"),
-		Required: option == "notEmpty", Kind: kind, Secret: kind == KindSecret,
+		Required: option == "notEmpty", Kind: kind, Secret: kind == KindSecret, Legacy: f.Tag.Get("legacy") == "true",
 	}}
 	accept, ok := f.Tag.Lookup("accept")
 	if !ok {

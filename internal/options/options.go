@@ -19,6 +19,7 @@ import (
 //	envDefault:"60m"        the text used when the input is absent or empty
 //	accept:"build,deploy"   the only values taken, of a string
 //	usage:"How long …"      what a person reads, see [Fields]
+//	legacy:"true"           a name that older actions have for another input
 //
 // Their types are string, bool, int, [time.Duration], [Switch], [Pairs], [Secret] and
 // [Path]; exported structs may be embedded. Values with other names are left

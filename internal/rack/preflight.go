@@ -90,6 +90,13 @@ func inTrouble(t Trouble, err error) error {
 	return &AccessError{Trouble: t, Err: err}
 }
 
+// Admits asks a console whether it accepts the key, whatever racks that is for. The
+// error is an [*AccessError] where it tells what is in the way.
+func (c *Client) Admits(ctx context.Context) error {
+	_, err := c.Racks(ctx)
+	return inTrouble(troubleOf(err), err)
+}
+
 // among tells whether the rack that is asked for may be one of names. A console
 // takes a part of a name that only one has, so a part is enough.
 func (c *Client) among(names []string) bool {

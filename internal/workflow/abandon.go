@@ -31,6 +31,7 @@ func (e *LeftError) Unwrap() error { return e.Err }
 func (j Job) abandonBuild(ctx context.Context, b rack.Build, cause error) error {
 	left := &LeftError{What: "build " + b.ID, Err: cause}
 	if ctx.Err() == nil {
+		j.remember(rememberedBuild, "")
 		return left
 	}
 	ctx, done := cleanup(ctx)
@@ -50,7 +51,9 @@ func (j Job) abandonBuild(ctx context.Context, b rack.Build, cause error) error 
 		j.Log.Warn("build " + b.ID + " goes on: this rack cannot cancel a build; see convox-ci builds logs " + b.ID)
 	default:
 		j.Log.Warn("build " + b.ID + " could not be cancelled and may go on: " + err.Error() + "; see convox-ci builds logs " + b.ID)
+		return left // still remembered: there is another try at the end of the job
 	}
+	j.remember(rememberedBuild, "")
 	return left
 }
 

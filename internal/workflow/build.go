@@ -15,11 +15,12 @@ type BuildInputs struct {
 	Target
 	Source
 	BuildArgs      options.Pairs  `env:"build-args" usage:"NAME=VALUE a line, for the ARG lines of the Dockerfiles; a bare NAME takes its value from the environment"`
-	NoCache        bool           `env:"no-cache" envDefault:"false" usage:"build every step anew"`
+	NoCache        options.Switch `env:"no-cache" usage:"build every step anew"`
 	WildcardDomain options.Switch `env:"wildcard-domain" usage:"route *.APP-SERVICE.HOST to the services as well (v2 racks)"`
 	Development    bool           `env:"development" envDefault:"false" usage:"stop at the stage named development"`
 	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
 	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
+	OldNames
 	BuildLimits
 	Telling
 }
@@ -86,6 +87,7 @@ func (j Job) start(ctx context.Context, in BuildInputs, object rack.Object, o ra
 	if b.ID != "" {
 		b.App = in.App
 		j.Output("build", b.ID)
+		j.remember(rememberedBuild, b.ID)
 		j.printf("Build:   %s", b.ID)
 	}
 	if err != nil && b.ID != "" {
@@ -99,7 +101,7 @@ func (j Job) options(ctx context.Context, in BuildInputs) rack.BuildOptions {
 	c := j.Commit(ctx, string(in.Context))
 	o := rack.BuildOptions{
 		BuildArgs: list(in.BuildArgs), Description: in.Description, Development: in.Development,
-		GitSHA: in.GitSHA, NoCache: in.NoCache, WildcardDomain: pointer(in.WildcardDomain),
+		GitSHA: in.GitSHA, NoCache: in.NoCache.IsOn(), WildcardDomain: pointer(in.WildcardDomain),
 	}
 	if o.GitSHA == "" {
 		o.GitSHA = c.SHA
@@ -136,6 +138,7 @@ func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack
 	if err != nil {
 		return b, j.abandonBuild(ctx, b, err)
 	}
+	j.remember(rememberedBuild, "")
 	if b.Status != rack.BuildComplete {
 		return b, in.failed(b, &log)
 	}
@@ -144,13 +147,14 @@ func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack
 }
 
 // Check finds everything that is wrong with the inputs before anything is done,
-// and gives build args without a value that of lookup.
+// reads old names, and gives build args without a value that of lookup.
 func (in *BuildInputs) Check(lookup func(string) (string, bool)) error {
+	contradictions := in.readOldNames()
 	resolved, missing := in.BuildArgs.Resolve("build-args", lookup)
 	if missing == nil {
 		in.BuildArgs = resolved
 	}
-	return options.Join(in.Target.Check(lookup), in.Source.check(), missing, refuseCommas(in.BuildArgs))
+	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, refuseCommas(in.BuildArgs))
 }
 
 // refuseCommas refuses what racks cannot be told: they take the list of build

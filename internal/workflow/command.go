@@ -49,10 +49,13 @@ func (j Job) run(ctx context.Context, c command) error {
 	err := j.Log.Foreign(func(w io.Writer) (err error) {
 		status, err = j.Rack.Run(ctx, c.app, rack.Job{
 			Service: c.service, Command: c.text, Release: c.release, Limit: c.limit, Input: c.input, Output: w,
-			Began: c.began,
+			Began: func(process string) { j.began(c, process) },
 		})
 		return err
 	})
+	if ctx.Err() == nil { // else its end was asked for, and may not have been heard
+		j.remember(rememberedProcess, "")
+	}
 	var wrong *rack.CommandError
 	switch {
 	case errors.As(err, &wrong):
@@ -63,6 +66,14 @@ func (j Job) run(ctx context.Context, c command) error {
 		return &ExitError{What: c.name, Status: status}
 	}
 	return nil
+}
+
+// began is told of the process of a command once there is one.
+func (j Job) began(c command, process string) {
+	j.remember(rememberedProcess, process)
+	if c.began != nil {
+		c.began(process)
+	}
 }
 
 // unfit is the fault of an input whose command a rack cannot be told.

@@ -62,6 +62,10 @@ func (c *Connection) Check(func(string) (string, bool)) error {
 // that do not are of use to a check alone.
 func (c *Connection) Complete() bool { return len(c.lacks(true)) == 0 }
 
+// Reachable tells whether the inputs say whom to ask, be it a console that is not
+// told which rack is meant.
+func (c *Connection) Reachable() bool { return len(c.lacks(false)) == 0 }
+
 // lacks is what is missing; named says that a console must be told which rack is
 // meant.
 func (c *Connection) lacks(named bool) []options.Problem {

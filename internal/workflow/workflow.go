@@ -26,6 +26,10 @@ type Job struct {
 	Report *summary.Report
 	// LastWord is when Log last printed something; nil where nobody keeps count.
 	LastWord func() time.Time
+	// Remember keeps a value for the last stage of this step, see [EndLeft]; Export
+	// gives one to later steps, as a variable of their environment. Both are as for
+	// [ci.Console]; nil where nobody does.
+	Remember, Export func(name, value string) error
 }
 
 // Outputs takes the values that later steps may use. Each is written the moment
@@ -40,6 +44,17 @@ func (j Job) Output(name, value string) {
 	j.Report.Note(name, value)
 	if err := j.Outputs.Output(name, value); err != nil {
 		j.Log.Warn(fmt.Sprintf("output %s: %v", name, err))
+	}
+}
+
+// remember keeps the id of what this run has begun and must not leave behind if it
+// is killed; "" says that there is nothing any more.
+func (j Job) remember(what, id string) {
+	if j.Remember == nil {
+		return
+	}
+	if err := j.Remember(what, id); err != nil {
+		j.Log.Warn(fmt.Sprintf("%s %s would go on if this step were killed: %v", what, id, err))
 	}
 }
 

@@ -1,0 +1,34 @@
+package actions_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWorkflows runs workflows that check by themselves what they got. The key is no
+// secret to act: only what we have it mask is hidden.
+func TestWorkflows(t *testing.T) {
+	r := need(t, shared.rack)
+	for _, app := range []string{"myapp", "myrailsapp", "shop"} {
+		r.run(t, "apps", "create", app)
+	}
+	for _, workflow := range []string{"older-deploy.yml", "older-chain.yml", "older-inputs.yml", "verbs.yml", "failing.yml"} {
+		t.Run(workflow, func(t *testing.T) {
+			secret := "CONVOX_DEPLOY_KEY=" + key
+			given := "--secret"
+			if workflow == "verbs.yml" {
+				given = "--var"
+			}
+			said, err := output(act(t, workflow, given, secret))
+			if err != nil {
+				t.Error(err)
+			}
+			if strings.Contains(said, key) {
+				t.Errorf("the key is shown:\n%s", said)
+			}
+			if strings.Contains(said, "Unexpected input") {
+				t.Errorf("an input is unexpected:\n%s", said)
+			}
+		})
+	}
+}

@@ -1,0 +1,70 @@
+package workflow
+
+import (
+	"context"
+	"errors"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// Names under which a step remembers what it has begun, see [Job].
+const (
+	rememberedBuild   = "build"
+	rememberedProcess = "process"
+)
+
+// Left is what a step that was killed has left behind on a rack.
+type Left struct{ Build, Process string } // ids, "" for none
+
+// Remembered reads what earlier stages of the step have kept.
+func Remembered(state func(name string) string) Left {
+	return Left{Build: state(rememberedBuild), Process: state(rememberedProcess)}
+}
+
+// EndLeft ends what still goes on of what was left behind, and says so. What has
+// ended in the meantime is no matter.
+func EndLeft(ctx context.Context, j Job, in Target, left Left) error {
+	return errors.Join(j.endBuild(ctx, in.App, left.Build), j.endProcess(ctx, in.App, left.Process))
+}
+
+func (j Job) endBuild(ctx context.Context, app, id string) error {
+	if id == "" {
+		return nil
+	}
+	b, err := j.Rack.Build(ctx, app, id)
+	if err != nil || b.Final() {
+		return err
+	}
+	err = j.Rack.CancelBuild(ctx, app, id)
+	if errors.Is(err, rack.ErrUnsupported) {
+		err = j.stopBuilder(ctx, rack.Build{App: app, ID: id})
+	}
+	switch {
+	case errors.Is(err, rack.ErrConflict): // it has just ended
+		return nil
+	case errors.Is(err, rack.ErrUnsupported):
+		return errors.New("build " + id + " still runs: this rack cannot cancel a build; see convox-ci builds logs " + id)
+	case err != nil:
+		return errors.New("build " + id + " still runs and could not be cancelled: " + err.Error())
+	}
+	j.Log.Warn("build " + id + " was still running when its step had ended; it was cancelled")
+	return nil
+}
+
+func (j Job) endProcess(ctx context.Context, app, id string) error {
+	if id == "" {
+		return nil
+	}
+	_, err := j.Rack.Process(ctx, app, id)
+	if err == nil {
+		err = j.Rack.StopProcess(ctx, app, id)
+	}
+	switch {
+	case errors.Is(err, rack.ErrNotFound):
+		return nil
+	case err != nil:
+		return errors.New("process " + id + " may still run: " + err.Error())
+	}
+	j.Log.Warn("process " + id + " was still running when its step had ended; it was stopped")
+	return nil
+}
