@@ -55,15 +55,22 @@ func run() error {
 	}
 	defer os.RemoveAll(dir)
 	whole := filepath.Join(dir, "convox-ci")
-	size, err := build(whole, "./cmd/convox-ci")
+	absolute, err := filepath.Abs(whole)
 	if err != nil {
 		return err
 	}
-	packed, err := gzipped(whole)
+	if out, err := exec.Command("scripts/build", absolute).CombinedOutput(); err != nil {
+		return fmt.Errorf("scripts/build: %w\n%s", err, out)
+	}
+	info, err := os.Stat(whole)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("convox-ci, stripped: %s, with gzip: %s\n\n", mb(size), mb(packed))
+	size := info.Size()
+	fmt.Printf("convox-ci, stripped: %s\n", mb(size))
+	if err := image(whole); err != nil {
+		return err
+	}
 	return weigh(dir)
 }
 
