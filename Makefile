@@ -11,7 +11,7 @@ export CGO_ENABLED ?= 0
 GO := $(shell find cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
 TOOLS := bin/tools/act bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
 
-.PHONY: build demo test check fix bench size
+.PHONY: build demo test check fix bench size outside
 
 build: bin/convox-ci
 
@@ -46,4 +46,9 @@ bench:
 	go run ./bench/ending
 
 size:
+	scripts/need busybox
 	go run ./bench/size
+
+outside:
+	scripts/need docker
+	scripts/outside

@@ -54,7 +54,11 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if err := weighReleased(filepath.Join(dir, "released")); err != nil {
+	released := filepath.Join(dir, "released")
+	if err := weighReleased(released); err != nil {
+		return err
+	}
+	if err := image(released); err != nil {
 		return err
 	}
 	whole, err := build(filepath.Join(dir, "whole"), "./cmd/convox-ci")
