@@ -237,6 +237,7 @@ func registries(mirrors map[string]string) docker.RegistryHosts {
 		if err != nil {
 			return nil, err
 		}
+		hosts[0].Capabilities |= docker.HostCapabilityPush // caches go there too
 		return hosts[:1], nil
 	}
 }
