@@ -16,7 +16,7 @@ type Cache struct {
 	Tags       []string // in it, of what may be reused, the latest pushed first
 }
 
-// maxImports is how many tags beside those of its own units a build looks
+// maxImports is how many tags of others a unit without one of its own looks
 // through: each costs requests before the first step.
 const maxImports = 4
 
@@ -27,28 +27,28 @@ func (o Order) cacheTag(u *unit) string {
 	return o.App + "." + hex.EncodeToString(sum[:])[:16]
 }
 
-// cache is what the build of a unit takes and leaves: it looks at what the unit
-// itself has left first, then at that of the app's other units, then at the latest
-// of others.
+// cache is what the build of a unit takes and leaves. It takes what the unit itself
+// has left and the app's other units have, which were built anew together if they
+// were; and what others left last only where the unit has left nothing: of several
+// results of one step BuildKit takes any, also one that was to be replaced by a
+// build without the cache.
 func (o Order) cache(own *unit, units []*unit) image.Cache {
 	if o.Cache.Repository == "" {
 		return image.Cache{}
 	}
-	tags := []string{o.cacheTag(own)}
+	mine := o.cacheTag(own)
+	tags := []string{mine}
 	for _, u := range units {
 		if tag := o.cacheTag(u); u.image == "" && !slices.Contains(tags, tag) {
 			tags = append(tags, tag)
 		}
 	}
 	tags = slices.DeleteFunc(tags, func(tag string) bool { return !slices.Contains(o.Cache.Tags, tag) })
-	others := 0
-	for _, tag := range o.Cache.Tags {
-		if others < maxImports && !slices.Contains(tags, tag) {
-			tags = append(tags, tag)
-			others++
-		}
+	if !slices.Contains(tags, mine) {
+		others := slices.DeleteFunc(slices.Clone(o.Cache.Tags), func(tag string) bool { return slices.Contains(tags, tag) })
+		tags = append(tags, others[:min(maxImports, len(others))]...)
 	}
-	c := image.Cache{To: o.Cache.Repository + ":" + o.cacheTag(own)}
+	c := image.Cache{To: o.Cache.Repository + ":" + mine}
 	for _, tag := range tags {
 		c.From = append(c.From, o.Cache.Repository+":"+tag)
 	}
