@@ -23,11 +23,16 @@ type link struct {
 // links finds those below a part of a repository, none if that is not there.
 func (r *Repository) links(part string) ([]link, error) { return linksBelow(r.path(part)) }
 
+// linksBelow finds the links to images and layers. Those of tags are left out: they
+// only lead to what has a link as an image too, or had one.
 func linksBelow(root string) ([]link, error) {
 	var found []link
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // of which a push or its end is the reason
 			return nil
+		}
+		if err == nil && d.IsDir() && strings.HasSuffix(filepath.ToSlash(path), "/"+tagsPath) {
+			return filepath.SkipDir
 		}
 		if err != nil || d.Name() != "link" || d.IsDir() {
 			return err
