@@ -17,8 +17,6 @@ import (
 	"github.com/containerd/containerd/v2/plugins/snapshots/native"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
-	"github.com/moby/buildkit/cache/remotecache"
-	remoteregistry "github.com/moby/buildkit/cache/remotecache/registry"
 	"github.com/moby/buildkit/client"
 	daemonconfig "github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
@@ -141,12 +139,9 @@ func controller(ctx context.Context, o Options) (_ *service, err error) {
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     ctx.Done(),
-		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{
-			"registry": remoteregistry.ResolveCacheExporterFunc(sessions, registries(o.Mirrors)),
-		},
-		ResolveCacheImporterFuncs: map[string]remotecache.ResolveCacheImporterFunc{
-			"registry": remoteregistry.ResolveCacheImporterFunc(sessions, w.ContentStore(), registries(o.Mirrors)),
-		},
+
+		ResolveCacheExporterFuncs: cacheExporters(sessions, o.Mirrors),
+		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), o.Mirrors),
 	})
 	return &service{c, w, layers, cache}, err
 }
