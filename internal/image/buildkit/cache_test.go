@@ -64,10 +64,10 @@ func TestCacheFromTheRegistry(t *testing.T) {
 		t.Fatalf("file is %q, log:\n%s", random, log)
 	}
 	second := freshBuilder(t) // reading needs no password
-	two := spec(t, dir)
+	two := spec(t, source(t, map[string]string{"Dockerfile": staged["Dockerfile"] + "COPY --from=base /random /again\n"}))
 	two.Cache.From = []string{host + "/rack-build-cache:none", host + "/rack-build-cache:app.1"}
 	img, log = mustBuild(t, second, two)
-	if got := contents(t, img)["copied"]; got != random {
+	if got := contents(t, img)["again"]; got != random {
 		t.Errorf("the step was run again: %q, was %q\n%s", got, random, log)
 	}
 	if !strings.Contains(log, "CACHED") || !strings.Contains(log, "\nWARNING: the persistent cache was not read: ") {
