@@ -76,7 +76,7 @@ func argument(input string) string {
 	switch input {
 	case "context":
 		return "DIR"
-	case "set-env...":
+	case "set-env...", "set-params...":
 		return "NAME=VALUE..."
 	case "to":
 		return "RELEASE"

@@ -25,6 +25,7 @@ import (
 type engine struct {
 	root     string            // of the embedded one
 	mirrors  map[string]string // likewise
+	login    buildkit.Login    // to the rack's own registry
 	variable func(name string) string
 
 	mu      sync.Mutex
@@ -39,6 +40,17 @@ func (e *engine) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 		return err
 	}
 	return b.Build(ctx, s, log)
+}
+
+// Caches implements [image.Cacher]. Where there is no builder it says yes: what
+// is missing is for the build to say, which is next.
+func (e *engine) Caches(ctx context.Context) bool {
+	b, err := e.get(ctx)
+	if err != nil {
+		return true
+	}
+	c, ok := b.(image.Cacher)
+	return ok && c.Caches(ctx)
 }
 
 // Close ends what was started.
@@ -72,7 +84,7 @@ func (e *engine) find(ctx context.Context) (image.Builder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("BuildKit at BUILDKIT_HOST (%s): %w", address, err)
 		}
-		b := buildkit.New(c)
+		b := buildkit.New(c, e.login)
 		e.closers = append(e.closers, b.Close)
 		return b, nil
 	}
@@ -101,7 +113,7 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 			return nil, fmt.Errorf("there is no %s", socket)
 		}
 	}
-	return buildkit.DialDocker(ctx, address)
+	return buildkit.DialDocker(ctx, address, e.login)
 }
 
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
@@ -115,10 +127,14 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close()) // or it would keep its state from the next one
 	}
-	b := buildkit.New(c)
+	b := buildkit.New(c, e.login)
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
 }
+
+// registryUser is a name for those who sign in to the embedded registry, which
+// takes any.
+const registryUser = "convox"
 
 // ownKeychain knows the password of the embedded registry, and nothing else.
 type ownKeychain struct{ host, password string }
@@ -132,5 +148,5 @@ func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	if r.RegistryStr() != k.host {
 		return authn.Anonymous, nil
 	}
-	return &authn.Basic{Username: "convox", Password: k.password}, nil
+	return &authn.Basic{Username: registryUser, Password: k.password}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
@@ -33,7 +34,8 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	if err := r.serveRegistry(ctx, o); err != nil {
+	cache, err := r.serveRegistry(ctx, o)
+	if err != nil {
 		return r, err
 	}
 	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
@@ -41,7 +43,8 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
+	engine := &engine{root: state, mirrors: mirrors, variable: p.variable,
+		login: buildkit.Login{Host: r.registry, User: registryUser, Password: o.password}}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
@@ -50,9 +53,10 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
+		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
+		Cache:      cache,
 		Containers: container.New(run, images.Image),
 	})
 	if err != nil {
@@ -66,20 +70,24 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 }
 
 // serveRegistry starts the registry, by default at the address that manifests
-// may name; if another process has that, at any.
-func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err error) {
+// may name; if another process has that, at any. In it is a place for the build
+// cache.
+func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (cache *registry.Repository, err error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.closers = append(r.closers, func() error { stop(); return nil })
 	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
+	if cache, err = handler.Repository(rackd.BuildCacheName(o.name)); err != nil {
+		return nil, err
+	}
 	if o.registry != "" {
 		if r.registry, err = r.listen(o.registry, handler); err != nil {
-			return inputFault("registry-listen", err)
+			return nil, inputFault("registry-listen", err)
 		}
-		return nil
+		return cache, nil
 	}
 	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
 	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
-	return err
+	return cache, err
 }

@@ -89,6 +89,16 @@ func (p *process) showRacks(in workflow.RacksInputs, racks []rack.RackItem) erro
 	})
 }
 
+func (p *process) showParams(in workflow.ConnectionInputs, params map[string]string) error {
+	if in.JSON {
+		if params == nil {
+			params = map[string]string{}
+		}
+		return p.printJSON(params)
+	}
+	return printParams(p.console, params)
+}
+
 func (p *process) showNames(_ workflow.ListEnvInputs, env map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		fmt.Fprintln(p.console, oneLine(name))

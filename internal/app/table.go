@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,6 +37,16 @@ func printReleases(w io.Writer, releases []workflow.ReleaseShown) error {
 	return printTable(w, "ID\tSTATUS\tBUILD\tCREATED\tDESCRIPTION", releases, func(r workflow.ReleaseShown) []string {
 		return []string{r.ID, activeness(r), r.Build, ago(time.Since(r.Created)), oneLine(r.Description)}
 	})
+}
+
+// printParams prints parameters as the official client does: without a head,
+// which would be taken for one.
+func printParams(w io.Writer, params map[string]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(params)) {
+		fmt.Fprintln(t, oneLine(name)+"\t"+oneLine(params[name]))
+	}
+	return t.Flush()
 }
 
 func activeness(r workflow.ReleaseShown) string {

@@ -23,7 +23,7 @@ func (p *process) commands() *cobra.Command {
 		p.postCommand(),
 		p.buildsCommands(), p.releasesCommands(), p.envCommands(), p.appsCommands(),
 		verb(p, "racks", "List the racks of a console", "", on(p, shown(workflow.Racks, p.showRacks))),
-		group("rack", "A Rack on this machine", verb(p, "serve", "Be a Rack on this machine", "", p.serve)),
+		group("rack", "A Rack as a whole", verb(p, "serve", "Be a Rack on this machine", "", p.serve), p.paramsCommands()),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(p.console, version())
 			return nil
@@ -69,6 +69,12 @@ func (p *process) envCommands() *cobra.Command {
 		verb(p, "set", "Change variables, which makes a release", "set-env...", onOwn(p, only(workflow.EnvSet))),
 	)
 	return env
+}
+
+func (p *process) paramsCommands() *cobra.Command {
+	params := verb(p, "params", "List the parameters of a rack", "", on(p, shown(workflow.RackParams, p.showParams)))
+	params.AddCommand(verb(p, "set", "Change parameters of a rack, all that are given or none", "set-params...", on(p, only(workflow.SetRackParams))))
+	return params
 }
 
 func (p *process) appsCommands() *cobra.Command {

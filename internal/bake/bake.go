@@ -40,6 +40,7 @@ type Order struct {
 	Development bool               // stop at the stage named development where there is one
 	NoCache     bool               // build every step anew
 	Repository  string             // host/name that images are pushed to
+	Cache       Cache              // where layers outlive the builder
 }
 
 // Image is one service's image in the registry.
@@ -65,6 +66,9 @@ func (b *Baker) Bake(ctx context.Context, o Order, log io.Writer) ([]Image, erro
 		if u.spec, err = o.spec(u); err != nil {
 			return nil, err
 		}
+	}
+	for _, u := range units {
+		u.spec.Cache = o.cache(u, units)
 	}
 	if err := b.build(ctx, units, log); err != nil {
 		return nil, err

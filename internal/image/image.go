@@ -15,6 +15,16 @@ type Spec struct {
 	Args       []string // NAME=VALUE, one for each ARG that is set
 	NoCache    bool     // build every step anew
 	Layout     string   // directory that the image is written to, as an OCI image layout
+	Cache      Cache    // in registries
+}
+
+// Cache is what of other builds a build may take its steps from, beside what the
+// builder itself keeps, and where it leaves its own. A reference that is not
+// there, or a registry that refuses, costs a build its speed and never fails it;
+// the log says so in a line that begins with WARNING.
+type Cache struct {
+	From []string // references of images with the layers of builds; the first counts first
+	To   string   // reference that the layers of all steps are left under; "" for none
 }
 
 // Builder builds images. Build writes one image, and nothing else, into the
@@ -22,4 +32,12 @@ type Spec struct {
 // builder may be used from many goroutines at once.
 type Builder interface {
 	Build(ctx context.Context, s Spec, log io.Writer) error
+}
+
+// Cacher is a [Builder] that may be able to do as the [Cache] of a spec says. Of
+// one that cannot, or does not implement this, a spec must not ask it.
+type Cacher interface {
+	Builder
+	// Caches tells whether it is able to.
+	Caches(ctx context.Context) bool
 }

@@ -30,6 +30,10 @@ var replays = map[string]func(*testing.T, wire.Recording){
 	"rack-session":      system,
 	"racks":             listRacks,
 
+	"rack-params":            system,
+	"rack-params-set":        setParameters,
+	"rack-params-set-direct": setParameters,
+
 	"build":                builds,
 	"build-args-comma":     builds,
 	"build-args-malformed": builds,

@@ -12,10 +12,14 @@ import (
 )
 
 func (s *Server) getSystem(w http.ResponseWriter, r *http.Request) error {
+	parameters, err := s.parameters(r.Context())
+	if err != nil {
+		return err
+	}
 	return render(w, rack.System{
 		Count: 1, Domain: r.Host, RackDomain: r.Host, Name: s.Name,
 		Provider: "local", Region: "local", Type: "local", Status: rack.AppRunning, Version: Version,
-		Outputs: map[string]string{"Registry": s.Registry},
+		Outputs: map[string]string{"Registry": s.Registry}, Parameters: parameters,
 	})
 }
 
@@ -82,6 +86,8 @@ func (s *Server) createApp(w http.ResponseWriter, r *http.Request) error {
 		return fault(http.StatusInternalServerError, "App name can only contain lowercase letters, numbers, hyphens and underscores")
 	case name == s.Name:
 		return fault(http.StatusInternalServerError, "App name cannot be same as Rack name")
+	case name == BuildCacheName(s.Name): // here their repositories are in one registry
+		return fault(http.StatusInternalServerError, "App name cannot be same as the repository of the build cache")
 	}
 	if err := supported(f.Get("generation"), generation); err != nil {
 		return err

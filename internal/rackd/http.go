@@ -43,6 +43,7 @@ func (s *Server) routes() []route {
 	return []route{
 		{"GET", "/auth", func(w http.ResponseWriter, _ *http.Request) error { return done(w) }},
 		{"GET", "/system", s.getSystem},
+		{"PUT", "/system", s.putSystem},
 		{"GET", "/apps", s.listApps},
 		{"POST", "/apps", s.createApp},
 		{"GET", "/apps/{app}", s.getApp},

@@ -115,6 +115,12 @@ func TestSystem(t *testing.T) {
 	want := rack.System{
 		Count: 1, Domain: m.host, Name: "local", Outputs: map[string]string{"Registry": "127.0.0.1:5000"}, Provider: "local",
 		RackDomain: m.host, Region: "local", Status: "running", Type: "local", Version: rackd.Version,
+		Parameters: map[string]string{
+			"BuildCache": "No", "BuildCacheCleanup": "No", "BuildCacheRetentionDays": "30", "BuildCpu": "256", "BuildImage": "",
+			"BuildInstance": "t3.small", "BuildInstancePolicy": "", "BuildInstanceSecurityGroup": "", "BuildMemory": "1000", "BuildMethod": "ec2",
+			"BuildVolumeSize": "100", "FargateBuildCpu": "", "FargateBuildMemory": "", "HttpProxy": "", "LogRetention": "", "PrivateBuild": "No",
+			"PruneOlderImagesCronRunFreq": "daily", "PruneOlderImagesInHour": "96",
+		},
 	}
 	if d := cmp.Diff(want, decode[rack.System](m, m.get("/system"))); d != "" {
 		t.Errorf("system (-want +got):\n%s", d)

@@ -54,7 +54,7 @@ var differs = map[string]string{
 	"GET /system: .domain":              "",
 	"GET /system: .name":                "",
 	"GET /system: .outputs":             "",
-	"GET /system: .parameters":          "gone: there are none",
+	"GET /system: .parameters":          "those that it has",
 	"GET /system: .provider":            "",
 	"GET /system: .rack-domain":         "",
 	"GET /system: .region":              "",

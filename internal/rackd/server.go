@@ -35,6 +35,7 @@ type Config struct {
 	Builds   int          // how many run at once; below 1 it is DefaultBuilds
 
 	Containers Containers // that commands are run in; nil refuses them
+	Cache      BuildCache // nil for a registry that can have none
 }
 
 // Server is a rack. Make one with [New], serve its [Server.Handler], end it with
@@ -50,6 +51,7 @@ type Server struct {
 	stop      context.CancelCauseFunc
 	closing   sync.RWMutex // held, to read, while one of what is busy begins
 	releasing sync.Mutex   // held while a release is made from the latest one
+	updating  sync.Mutex   // held while parameters are changed and take effect
 }
 
 // New makes a rack over its stores. Builds that the stores still call running
@@ -70,6 +72,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		s.stop(err)
 		return nil, fmt.Errorf("end what was left unfinished: %w", err)
 	}
+	s.keepCache(ctx)
 	return s, nil
 }
 

@@ -16,6 +16,8 @@ type Stores struct {
 	Builds   Builds
 	Releases Releases
 	Objects  Objects
+
+	Parameters Parameters
 }
 
 // Apps keeps app records.

@@ -103,10 +103,10 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	images, err := s.Baker.Bake(ctx, bake.Order{
+	images, err := s.Baker.Bake(ctx, s.caching(ctx, bake.Order{
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
 		Development: j.development, NoCache: j.noCache, Repository: s.Registry + "/" + j.app,
-	}, log)
+	}, log), log)
 	for _, i := range images {
 		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
 	}

@@ -23,8 +23,8 @@ const DefaultAddress = "127.0.0.1:5017"
 // use. Everybody may pull; to push or delete, a client gives the password (any
 // user name), unless that is empty. It has to do so unasked, as the clients of
 // this package do: that nobody needs to sign in is what the version check says.
-// The handler works until ctx ends.
-func Embedded(ctx context.Context, dir, password string) http.Handler {
+// It works until ctx ends.
+func Embedded(ctx context.Context, dir, password string) *Storage {
 	dropUploads(ctx, dir)
 	config := &configuration.Configuration{
 		Storage: configuration.Storage{
@@ -35,7 +35,9 @@ func Embedded(ctx context.Context, dir, password string) http.Handler {
 	}
 	config.HTTP.Secret = rand.Text() // signs the state of uploads, none of which outlives the process
 	config.Catalog.MaxEntries = maxCatalog
-	return writers(password, handlers.NewApp(ctx, config))
+	s := newStorage(dir)
+	s.registry = writers(password, handlers.NewApp(ctx, config))
+	return s
 }
 
 // dropUploads removes what uploads have left that were cut off when an earlier

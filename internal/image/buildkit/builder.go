@@ -21,13 +21,19 @@ import (
 )
 
 // Builder builds with one daemon.
-type Builder struct{ client *client.Client }
+type Builder struct {
+	client *client.Client
+	logins []Login
+}
 
-var _ image.Builder = (*Builder)(nil)
+var _ image.Cacher = (*Builder)(nil)
 
 // New makes a builder of a client that is connected to a daemon. The daemon
 // must be able to hand over OCI images, as all but Docker's own can.
-func New(c *client.Client) *Builder { return &Builder{client: c} }
+func New(c *client.Client, logins ...Login) *Builder { return &Builder{client: c, logins: logins} }
+
+// Caches implements [image.Cacher].
+func (b *Builder) Caches(context.Context) bool { return true }
 
 // Close ends the connection to the daemon.
 func (b *Builder) Close() error { return b.client.Close() }
@@ -39,6 +45,7 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err != nil {
 		return err
 	}
+	useCache(&opt, s.Cache, b.logins)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
 	_, err = solve(ctx, b.client, opt, log)
 	return err
@@ -100,15 +107,26 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Wr
 		return nil, err
 	}
 	var res *client.SolveResponse
-	status := make(chan *client.SolveStatus)
+	status, shown := make(chan *client.SolveStatus), make(chan *client.SolveStatus)
+	faults := cacheFaults{}
 	g, solving := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		res, err = c.Solve(solving, nil, opt, status) // it closes status
 		return err
 	})
 	g.Go(func() error {
+		defer close(shown)
+		for s := range status {
+			faults.add(s)
+			shown <- s
+		}
+		return nil
+	})
+	g.Go(func() error {
 		// Not with the group's context: the last lines say why the build failed.
-		_, err := display.UpdateFrom(context.WithoutCancel(ctx), status)
+		_, err := display.UpdateFrom(context.WithoutCancel(ctx), shown)
+		for range shown { // where the log could not be written
+		}
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -120,7 +138,7 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Wr
 		}
 		return nil, plain(err)
 	}
-	return res, nil
+	return res, faults.warn(log)
 }
 
 // excerpt prints the lines of a Dockerfile that an error comes from, as Docker's

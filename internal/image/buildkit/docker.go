@@ -30,13 +30,14 @@ const DefaultDocker = "unix:///var/run/docker.sock"
 type Docker struct {
 	client *client.Client
 	engine engine
+	logins []Login
 }
 
-var _ image.Builder = (*Docker)(nil)
+var _ image.Cacher = (*Docker)(nil)
 
 // DialDocker connects to an engine by its address, unix:///PATH or
 // tcp://HOST:PORT without TLS, and returns once its BuildKit has answered.
-func DialDocker(ctx context.Context, address string) (*Docker, error) {
+func DialDocker(ctx context.Context, address string, logins ...Login) (*Docker, error) {
 	e, err := newEngine(address)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func DialDocker(ctx context.Context, address string) (*Docker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Docker{client: c, engine: e}, nil
+	return &Docker{client: c, engine: e, logins: logins}, nil
 }
 
 // Close ends the connection to the engine.
@@ -65,6 +66,7 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	useCache(&opt, s.Cache, d.logins)
 	name := "convox-ci/build:" + rand.Text()
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +30,8 @@ func run(args []string) error {
 		return nil
 	case len(args) == 3 && args[0] == "write": // a variable of the environment to a file
 		return os.WriteFile(args[2], []byte(os.Getenv(args[1])+"\n"), 0o644)
+	case len(args) == 2 && args[0] == "random": // to a file
+		return os.WriteFile(args[1], []byte(rand.Text()+"\n"), 0o644)
 	case len(args) > 1 && args[0] == "fail":
 		for _, line := range args[1:] {
 			fmt.Println(line)
@@ -46,7 +49,7 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "hold":
 		return hold(os.Getenv("GATE"))
 	}
-	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | fail LINE... | exit STATUS | cat | hold")
+	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | random FILE | fail LINE... | exit STATUS | cat | hold")
 }
 
 // hold waits until the gate at an address is opened. It ends with the process

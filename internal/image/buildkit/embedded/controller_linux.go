@@ -139,6 +139,9 @@ func controller(ctx context.Context, o Options) (_ *service, err error) {
 		ContentStore:     w.ContentStore(),
 		GarbageCollect:   w.GarbageCollect,
 		GracefulStop:     ctx.Done(),
+
+		ResolveCacheExporterFuncs: cacheExporters(sessions, o.Mirrors),
+		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), o.Mirrors),
 	})
 	return &service{c, w, layers, cache}, err
 }
@@ -229,6 +232,7 @@ func registries(mirrors map[string]string) docker.RegistryHosts {
 		if err != nil {
 			return nil, err
 		}
+		hosts[0].Capabilities |= docker.HostCapabilityPush // caches go there too
 		return hosts[:1], nil
 	}
 }

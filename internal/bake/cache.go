@@ -1,0 +1,56 @@
+package bake
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/convox-ci/convox-ci/internal/image"
+)
+
+// Cache is a repository in which builds leave their layers for later ones, of
+// this app and of others.
+type Cache struct {
+	Repository string   // host/name; "" for none
+	Tags       []string // in it, of what may be reused, the latest pushed first
+}
+
+// maxImports is how many tags of others a unit without one of its own looks
+// through: each costs requests before the first step.
+const maxImports = 4
+
+// cacheTag names what a unit leaves. It is the same in every build, and another
+// for each unit: with one for all, the last would take the place of the others.
+func (o Order) cacheTag(u *unit) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "path=%q manifest=%q target=%q", u.build.Path, u.build.Manifest, u.spec.Target))
+	return o.App + "." + hex.EncodeToString(sum[:])[:16]
+}
+
+// cache is what the build of a unit takes and leaves. It takes what the unit itself
+// has left and the app's other units have, which were built anew together if they
+// were; and what others left last only where the unit has left nothing: of several
+// results of one step BuildKit takes any, also one that was to be replaced by a
+// build without the cache.
+func (o Order) cache(own *unit, units []*unit) image.Cache {
+	if o.Cache.Repository == "" {
+		return image.Cache{}
+	}
+	mine := o.cacheTag(own)
+	tags := []string{mine}
+	for _, u := range units {
+		if tag := o.cacheTag(u); u.image == "" && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return !slices.Contains(o.Cache.Tags, tag) })
+	if !slices.Contains(tags, mine) {
+		others := slices.DeleteFunc(slices.Clone(o.Cache.Tags), func(tag string) bool { return slices.Contains(tags, tag) })
+		tags = append(tags, others[:min(maxImports, len(others))]...)
+	}
+	c := image.Cache{To: o.Cache.Repository + ":" + mine}
+	for _, tag := range tags {
+		c.From = append(c.From, o.Cache.Repository+":"+tag)
+	}
+	return c
+}

@@ -1,0 +1,66 @@
+package registry
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// Storage is a registry on this machine's disk, and the way to what of it no
+// client may do. Make one with [Embedded].
+type Storage struct {
+	registry http.Handler
+	root     string // of its files, in the layout of distribution
+
+	pushing  sync.RWMutex // held, to read, by each request that changes something
+	mu       sync.Mutex   // over what follows
+	declared map[string]bool
+	unswept  bool // links to blobs were removed since the last sweep
+}
+
+func newStorage(dir string) *Storage {
+	return &Storage{root: filepath.Join(dir, "docker", "registry", "v2"), declared: map[string]bool{}}
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		s.registry.ServeHTTP(w, r)
+		return
+	}
+	s.push(w, r)
+	s.sweep() // by the last of those whose pushes were in its way
+}
+
+func (s *Storage) push(w http.ResponseWriter, r *http.Request) {
+	s.pushing.RLock()
+	defer s.pushing.RUnlock()
+	if s.absent(r.URL.Path) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"the repository does not exist"}]}`)
+		return
+	}
+	s.registry.ServeHTTP(w, r)
+}
+
+// absent tells whether a request is for a repository that has to be created
+// first and was not.
+func (s *Storage) absent(path string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.declared {
+		if strings.HasPrefix(path, "/v2/"+name+"/") {
+			_, err := os.Stat(s.repository(name))
+			return err != nil
+		}
+	}
+	return false
+}
+
+func (s *Storage) repository(name string) string {
+	return filepath.Join(s.root, "repositories", filepath.FromSlash(name))
+}
