@@ -35,6 +35,7 @@ type Config struct {
 	Builds   int          // how many run at once; below 1 it is DefaultBuilds
 
 	Containers Containers // that commands are run in; nil refuses them
+	Access     Access     // of those who have no password, and who is told of it
 }
 
 // Server is a rack. Make one with [New], serve its [Server.Handler], end it with
@@ -42,6 +43,7 @@ type Config struct {
 type Server struct {
 	Config
 	logs      *hub
+	logins    *logins
 	cancels   *cancels
 	slots     chan struct{} // one for each build that may run
 	processes processes
@@ -63,7 +65,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Config: c, logs: logs, cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
+		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
 	}
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.recover(ctx); err != nil {
