@@ -47,19 +47,26 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
+	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
+	access, err := r.access(o, store)
+	if err != nil {
+		return r, err
+	}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
-		Containers: container.New(run, images.Image),
+		Containers: container.New(run, images.Image), Access: access,
 	})
 	if err != nil {
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
-	if r.address, err = r.listen(o.listen, server.Handler()); err != nil {
+	if r.certificate, err = o.tls.certificate(o.data, o.listen); err != nil {
+		return r, err
+	}
+	if r.address, err = r.listenSafely(o.listen, server.Handler()); err != nil {
 		return r, inputFault("listen", err)
 	}
 	return r, nil
@@ -82,4 +89,18 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err err
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
 	return err
+}
+
+// access lets a rack give tokens, and keeps a record of what is changed.
+func (r *runningRack) access(o rackOptions, store *disk.Store) (a rackd.Access, err error) {
+	if a.Tokens, err = store.Secret("tokens"); err != nil {
+		return a, err
+	}
+	audit, err := openAudit(filepath.Join(o.data, "audit.log"), o.notice)
+	if err != nil {
+		return a, inputFault("data", err)
+	}
+	r.closers = append(r.closers, audit.close)
+	a.Audit = audit.note
+	return a, nil
 }

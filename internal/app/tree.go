@@ -21,7 +21,8 @@ func (p *process) commands() *cobra.Command {
 		verb(p, "check", "Look at what a deploy needs, and change nothing", "context", p.check),
 		p.buildsCommands(), p.releasesCommands(), p.envCommands(), p.appsCommands(),
 		verb(p, "racks", "List the racks of a console", "", on(p, shown(workflow.Racks, p.showRacks))),
-		group("rack", "A Rack on this machine", verb(p, "serve", "Be a Rack on this machine", "", p.serve)),
+		group("rack", "A Rack on this machine", verb(p, "serve", "Be a Rack on this machine", "", p.serve),
+			verb(p, "token", "Print a token of a Rack, to be used as the password of the user jwt", "", on(p, shown(workflow.Token, showText[workflow.TokenInputs](p))))),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(p.console, version())
 			return nil
