@@ -33,7 +33,8 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	if err := r.serveRegistry(ctx, o); err != nil {
+	stock, err := r.serveRegistry(ctx, o)
+	if err != nil {
 		return r, err
 	}
 	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
@@ -63,6 +64,9 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
+	if o.keepBuilds > 0 {
+		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
+	}
 	if r.certificate, err = o.tls.certificate(o.data, o.listen); err != nil {
 		return r, err
 	}
@@ -74,21 +78,21 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 
 // serveRegistry starts the registry, by default at the address that manifests
 // may name; if another process has that, at any.
-func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (err error) {
+func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (stock *registry.Stock, err error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.closers = append(r.closers, func() error { stop(); return nil })
-	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
+	stock = registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
 	if o.registry != "" {
-		if r.registry, err = r.listen(o.registry, handler); err != nil {
-			return inputFault("registry-listen", err)
+		if r.registry, err = r.listen(o.registry, stock); err != nil {
+			return nil, inputFault("registry-listen", err)
 		}
-		return nil
+		return stock, nil
 	}
-	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, stock)
 	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
-	return err
+	return stock, err
 }
 
 // access lets a rack give tokens, and keeps a record of what is changed.

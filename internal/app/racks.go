@@ -26,6 +26,7 @@ type rackOptions struct {
 	owner          string // who it is, for those who want the data as well
 	tls            tlsOptions
 	private        bool // images may be taken from private addresses
+	keepBuilds     int  // of each app; 0 keeps all
 	notice         func(line string)
 }
 

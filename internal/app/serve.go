@@ -18,6 +18,7 @@ type ServeInputs struct {
 	Data     options.Path   `env:"data" usage:"directory of everything the rack keeps (default: below the user's state directory)"`
 	Password options.Secret `env:"password" usage:"password that clients must give"`
 	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
+	Keep     int            `env:"keep-builds" usage:"how many builds of each app are kept, with their releases, logs and images, besides those in use (default: all)"`
 	TLS      bool           `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
 	Cert     options.Path   `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
 	Key      options.Path   `env:"tls-key" usage:"PEM file of that certificate's private key"`
@@ -78,9 +79,10 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 	}
 	r, err := p.startRack(ctx, rackOptions{
 		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(), notice: p.notice,
-		tls:     tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
-		private: in.Private == "allow" || in.Private == "" && onLoopback(in.Listen),
-		owner:   fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
+		tls:        tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
+		keepBuilds: in.Keep,
+		private:    in.Private == "allow" || in.Private == "" && onLoopback(in.Listen),
+		owner:      fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
 	})
 	if err != nil {
 		return err

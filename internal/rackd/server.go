@@ -51,7 +51,8 @@ type Server struct {
 	work      context.Context // ends when the server closes
 	stop      context.CancelCauseFunc
 	closing   sync.RWMutex // held, to read, while one of what is busy begins
-	releasing sync.Mutex   // held while a release is made from the latest one
+	releasing sync.Mutex   // held while a release is made from the latest one, or promoted
+	pushing   sync.RWMutex // held, to read, while a build or an import may push
 }
 
 // New makes a rack over its stores. Builds that the stores still call running
