@@ -21,7 +21,7 @@ func (p *process) connectLocal(ctx context.Context, t workflow.Target) (*rack.Cl
 		return nil, nil, err
 	}
 	password := rand.Text() // of this run only
-	r, err := p.startRack(ctx, rackOptions{name: workflow.LocalRack, listen: "127.0.0.1:0", data: data, password: password,
+	r, err := p.startRack(ctx, rackOptions{name: workflow.LocalRack, listen: "127.0.0.1:0", data: data, password: password, private: true,
 		owner:  fmt.Sprintf("process %d (convox-ci with rack local)", os.Getpid()),
 		notice: func(string) {}}) // of an address that is gone when this run ends
 	if err != nil {

@@ -34,7 +34,11 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	cache, err := r.serveRegistry(ctx, o)
+	stock, err := r.serveRegistry(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	cache, err := stock.Repository(rackd.BuildCacheName(o.name))
 	if err != nil {
 		return r, err
 	}
@@ -50,44 +54,63 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
+	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
+	access, err := r.access(o, store)
+	if err != nil {
+		return r, err
+	}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
-		Cache:      cache,
-		Containers: container.New(run, images.Image),
+		Containers: container.New(run, images.Image), Access: access, Cache: cache,
 	})
 	if err != nil {
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
-	if r.address, err = r.listen(o.listen, server.Handler()); err != nil {
+	if o.keepBuilds > 0 {
+		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
+	}
+	if r.certificate, err = o.tls.certificate(o.data, o.listen); err != nil {
+		return r, err
+	}
+	if r.address, err = r.listenSafely(o.listen, server.Handler()); err != nil {
 		return r, inputFault("listen", err)
 	}
 	return r, nil
 }
 
 // serveRegistry starts the registry, by default at the address that manifests
-// may name; if another process has that, at any. In it is a place for the build
-// cache.
-func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (cache *registry.Repository, err error) {
+// may name; if another process has that, at any.
+func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (stock *registry.Storage, err error) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.closers = append(r.closers, func() error { stop(); return nil })
-	handler := registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
-	if cache, err = handler.Repository(rackd.BuildCacheName(o.name)); err != nil {
-		return nil, err
-	}
+	stock = registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
 	if o.registry != "" {
-		if r.registry, err = r.listen(o.registry, handler); err != nil {
+		if r.registry, err = r.listen(o.registry, stock); err != nil {
 			return nil, inputFault("registry-listen", err)
 		}
-		return cache, nil
+		return stock, nil
 	}
-	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, handler)
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, stock)
 	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}
-	return cache, err
+	return stock, err
+}
+
+// access lets a rack give tokens, and keeps a record of what is changed.
+func (r *runningRack) access(o rackOptions, store *disk.Store) (a rackd.Access, err error) {
+	if a.Tokens, err = store.Secret("tokens"); err != nil {
+		return a, err
+	}
+	audit, err := openAudit(filepath.Join(o.data, "audit.log"), o.notice)
+	if err != nil {
+		return a, inputFault("data", err)
+	}
+	r.closers = append(r.closers, audit.close)
+	a.Audit = audit.note
+	return a, nil
 }

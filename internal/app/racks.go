@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 
 const (
 	headerTimeout = 30 * time.Second // for a client to send the head of a request
+	idleTimeout   = 2 * time.Minute  // between requests on a connection, as v3 racks have it
+	maxHeader     = 256 << 10        // bytes of the head of a request: a command with its environment stands in it
 	closeTimeout  = time.Second      // for answers under way when the rack ends; a connection that nothing was asked on counts as such
 )
 
@@ -21,6 +24,9 @@ type rackOptions struct {
 	registry       string // address of the registry; "" is the default one, or any if that is taken
 	data           string // directory of everything it keeps
 	owner          string // who it is, for those who want the data as well
+	tls            tlsOptions
+	private        bool // images may be taken from private addresses
+	keepBuilds     int  // of each app; 0 keeps all
 	notice         func(line string)
 }
 
@@ -31,7 +37,8 @@ func (e *inUseError) Unwrap() error { return e.error }
 
 // runningRack is an embedded rack that serves.
 type runningRack struct {
-	address, registry string // of the two listeners
+	address, registry string           // of the two listeners
+	certificate       *tls.Certificate // that the API is served with; nil for none
 	closers           []func() error
 }
 
@@ -51,7 +58,33 @@ func (r *runningRack) listen(address string, h http.Handler) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	s := &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout}
+	r.serve(l, h)
+	return l.Addr().String(), nil
+}
+
+// listenSafely is listen with the certificate of the rack, if it has one.
+func (r *runningRack) listenSafely(address string, h http.Handler) (string, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return "", err
+	}
+	at := l.Addr().String()
+	if r.certificate != nil {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{*r.certificate}, MinVersion: tls.VersionTLS12})
+	}
+	r.serve(l, h)
+	return at, nil
+}
+
+// hardened is a server that no client holds up for free. How long a body or an
+// answer may take is for its handler to say: both can be as large as a source.
+func hardened(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+}
+
+// serve serves a handler until the rack ends.
+func (r *runningRack) serve(l net.Listener, h http.Handler) {
+	s := hardened(h)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -67,7 +100,6 @@ func (r *runningRack) listen(address string, h http.Handler) (string, error) {
 		<-served
 		return err
 	})
-	return l.Addr().String(), nil
 }
 
 // close ends everything in the reverse order of its start.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/convox-ci/convox-ci/internal/options"
 )
@@ -17,32 +18,55 @@ type ServeInputs struct {
 	Data     options.Path   `env:"data" usage:"directory of everything the rack keeps (default: below the user's state directory)"`
 	Password options.Secret `env:"password" usage:"password that clients must give"`
 	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
+	Keep     int            `env:"keep-builds" usage:"how many builds of each app are kept, with their releases, logs and images, besides those in use (default: all)"`
+	TLS      bool           `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
+	Cert     options.Path   `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
+	Key      options.Path   `env:"tls-key" usage:"PEM file of that certificate's private key"`
+	Private  string         `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
 }
 
 // Check refuses to open a rack or its registry without a password to a network:
 // whoever can reach them can run programs as the user who started the rack, or
 // replace the images of its apps.
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
-	found := &options.Error{}
+	found := &options.Error{Problems: in.wrongTLS()}
 	for _, a := range []struct{ input, address, example string }{
 		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, "127.0.0.1:5017"},
 	} {
 		if a.address == "" {
 			continue // the default, a loopback address
 		}
-		host, _, err := net.SplitHostPort(a.address)
-		ip := net.ParseIP(host)
+		_, _, err := net.SplitHostPort(a.address)
 		switch {
 		case err != nil:
 			found.Problems = append(found.Problems, options.Problem{Input: a.input, Value: a.address,
 				Message: "is not an address", Accepted: []string{a.example, "HOST:PORT"}})
-		case in.Password == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
+		case in.Password == "" && !onLoopback(a.address):
 			found.Problems = append(found.Problems, options.Problem{Input: "password",
 				Message: "is required to listen on " + a.address, Accepted: []string{"a password; or a loopback address for " + a.input}})
 		}
 	}
 	if len(found.Problems) == 0 {
 		return nil
+	}
+	return found
+}
+
+// onLoopback tells whether only this machine can reach an address.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// wrongTLS finds what is wrong with the inputs about TLS.
+func (in *ServeInputs) wrongTLS() (found []options.Problem) {
+	if (in.Cert == "") != (in.Key == "") {
+		missing := map[bool]string{true: "tls-cert", false: "tls-key"}[in.Cert == ""]
+		found = append(found, options.Problem{Input: missing, Message: "is required: a certificate and its key belong together"})
+	}
+	if in.TLS && in.Cert != "" {
+		found = append(found, options.Problem{Input: "tls-self-signed", Message: "makes no sense with tls-cert: choose one"})
 	}
 	return found
 }
@@ -55,7 +79,10 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 	}
 	r, err := p.startRack(ctx, rackOptions{
 		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(), notice: p.notice,
-		owner: fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
+		tls:        tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
+		keepBuilds: in.Keep,
+		private:    in.Private == "allow" || in.Private == "" && onLoopback(in.Listen),
+		owner:      fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
 	})
 	if err != nil {
 		return err
@@ -64,7 +91,15 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 	if in.Password != "" {
 		user = "convox:PASSWORD@"
 	}
-	fmt.Fprintf(p.console, "Data:     %s\nRegistry: %s\nRack:     RACK_URL=http://%s%s\nReady\n", data, r.registry, user, r.address)
+	scheme := "http"
+	if r.certificate != nil {
+		scheme = "https"
+		fmt.Fprintf(p.console, "TLS:      SHA-256 %s\n", fingerprint(r.certificate))
+	}
+	if in.TLS {
+		fmt.Fprintf(p.console, "          ca-file of clients: %s\n", filepath.Join(data, certificateFile))
+	}
+	fmt.Fprintf(p.console, "Data:     %s\nRegistry: %s\nRack:     RACK_URL=%s://%s%s\nReady\n", data, r.registry, scheme, user, r.address)
 	<-ctx.Done()
 	fmt.Fprintln(p.console, "Stopping")
 	err = r.close()

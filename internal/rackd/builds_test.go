@@ -154,7 +154,7 @@ func TestFailedBuilds(t *testing.T) {
 		{"bad manifest", files{"convox.yml": "services: [\n"}, nil, "parse manifest: ", "services: [\n"},
 		{"bad bytes", files{"convox.yml": "services: [\xff\n"}, nil, "parse manifest: ", "services: [\uFFFD\n"},
 		{"environment missing", files{"convox.yml": yml + "    environment:\n      - NEEDED\n"}, nil, "parse manifest: ", yml + "    environment:\n      - NEEDED\n"},
-		{"huge manifest", files{"convox.yml": strings.Repeat("#", 2<<20)}, nil, "reading manifest convox.yml: it is longer than 1048576 bytes", ""},
+		{"huge manifest", files{"convox.yml": strings.Repeat("#", 100<<20)}, nil, "reading manifest convox.yml: it is longer than 1048576 bytes", ""},
 		{"manifest outside", plain, url.Values{"manifest": {"../../../../../etc/passwd"}}, "reading manifest ../../../../../etc/passwd: ", ""},
 		{"manifest is a folder", files{"convox.yml/x": ""}, nil, "reading manifest convox.yml: ", ""},
 		{"no Dockerfile", files{"convox.yml": yml}, nil, "there is no Dockerfile in the source", yml},

@@ -31,7 +31,7 @@ func (s *Server) exec() http.Handler {
 		in := newInput()
 		ctx := in.receive(r.Context(), conn)
 		status := notStarted
-		err = s.authenticate(r)
+		err = s.permitExec(r)
 		if err == nil {
 			status, err = s.runIn(r, in, &sender{ctx: ctx, conn: conn})
 		}

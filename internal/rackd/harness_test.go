@@ -156,8 +156,16 @@ func (m *machine) serve(h *http.Server) {
 func (m *machine) killed() *machine {
 	m.Helper()
 	dir := m.TempDir()
-	m.must(os.CopyFS(dir, os.DirFS(m.dir)))
+	m.copyTo(dir, ".")
 	return resume(m.T, dir)
+}
+
+// copyTo copies what is below a part of the machine's directory to the same part
+// of another, as it is on the disk at this moment.
+func (m *machine) copyTo(dir, part string) {
+	m.Helper()
+	m.must(os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(m.dir, part))))
+	m.must(os.Chmod(filepath.Join(dir, "data", "key"), 0o600)) // a copy has the modes of any new file
 }
 
 func (m *machine) must(err error) {

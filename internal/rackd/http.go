@@ -2,7 +2,6 @@ package rackd
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -44,6 +43,7 @@ func (s *Server) routes() []route {
 		{"GET", "/auth", func(w http.ResponseWriter, _ *http.Request) error { return done(w) }},
 		{"GET", "/system", s.getSystem},
 		{"PUT", "/system", s.putSystem},
+		{"POST", "/system/jwt/token", s.createToken},
 		{"GET", "/apps", s.listApps},
 		{"POST", "/apps", s.createApp},
 		{"GET", "/apps/{app}", s.getApp},
@@ -74,12 +74,16 @@ func (s *Server) routes() []route {
 func (s *Server) handle(do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Request-Id", requestID())
-		err := s.authenticate(r)
+		requireSteady(w, r)
+		c, err := s.permit(r)
 		if err == nil {
 			err = do(w, r)
 		}
+		if changes(r.Method) {
+			s.note(r, c, err)
+		}
 		if err != nil {
-			http.Error(w, err.Error(), statusOf(err))
+			refuse(w, err)
 		}
 	})
 }
@@ -88,22 +92,6 @@ func requestID() string {
 	var b [6]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
-}
-
-// authenticate compares the password of the Basic header. The user name is
-// ignored. Official clients send the password as it stands in their URL, so the
-// percent-decoded form counts as well.
-func (s *Server) authenticate(r *http.Request) error {
-	_, got, _ := r.BasicAuth()
-	decoded, err := url.PathUnescape(got)
-	if err != nil {
-		decoded = got
-	}
-	same := subtle.ConstantTimeCompare([]byte(got), []byte(s.Password)) | subtle.ConstantTimeCompare([]byte(decoded), []byte(s.Password))
-	if s.Password != "" && same == 0 {
-		return fault(http.StatusUnauthorized, "invalid authentication")
-	}
-	return nil
 }
 
 // fault is an error with the status it is answered with.
@@ -115,6 +103,9 @@ func statusOf(err error) int {
 	var e *rack.Error
 	if errors.As(err, &e) && e.Status != 0 {
 		return e.Status
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusInternalServerError
 }

@@ -167,6 +167,8 @@ func (a *arrival) load(ctx context.Context, entry string, in io.Reader) error {
 // admit pushes the images and records the build. Once they are pushed a client
 // that leaves changes nothing.
 func (s *Server) admit(ctx context.Context, app string, a *arrival) (rack.Build, error) {
+	s.pushing.RLock()
+	defer s.pushing.RUnlock()
 	b := rack.Build{App: app, Description: a.build.Description, Manifest: a.build.Manifest, Status: rack.BuildCreated, Started: a.started}
 	for {
 		b.ID = newID("B")

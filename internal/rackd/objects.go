@@ -36,7 +36,7 @@ func (s *Server) putObject(w http.ResponseWriter, r *http.Request) error {
 		rand.Read(b[:]) // never fails
 		key = "tmp/" + hex.EncodeToString(b[:])
 	}
-	if err := s.Stores.Objects.PutObject(r.Context(), app, key, r.Body); err != nil {
+	if err := s.Stores.Objects.PutObject(r.Context(), app, key, http.MaxBytesReader(w, r.Body, maxObject)); err != nil {
 		return err
 	}
 	return render(w, rack.Object{URL: objectURL(app, key)})

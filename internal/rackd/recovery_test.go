@@ -65,7 +65,7 @@ func TestRackIsKilledAndItsSpoolIsLost(t *testing.T) {
 	b := m.create(nil)
 	receive(m, s.in)
 	dir := t.TempDir()
-	m.must(os.CopyFS(filepath.Join(dir, "data"), os.DirFS(filepath.Join(m.dir, "data"))))
+	m.copyTo(dir, "data")
 	next := resume(t, dir)
 	next.wantFailed(b.ID, interrupted, plain["convox.yml"])
 	if log := next.log(b.ID); log != "ERROR: "+interrupted+"\n" {

@@ -123,6 +123,8 @@ func (s *Server) promoteRelease(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx, name, id := r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"]
+	s.releasing.Lock() // the build of the release must not be removed before it is the active one
+	defer s.releasing.Unlock()
 	for {
 		app, err := s.app(ctx, name)
 		if err != nil {

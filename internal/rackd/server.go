@@ -36,6 +36,7 @@ type Config struct {
 
 	Containers Containers // that commands are run in; nil refuses them
 	Cache      BuildCache // nil for a registry that can have none
+	Access     Access     // of those who have no password, and who is told of it
 }
 
 // Server is a rack. Make one with [New], serve its [Server.Handler], end it with
@@ -43,15 +44,22 @@ type Config struct {
 type Server struct {
 	Config
 	logs      *hub
+	logins    *logins
 	cancels   *cancels
 	slots     chan struct{} // one for each build that may run
 	processes processes
 	busy      sync.WaitGroup  // builds, processes and commands in them
 	work      context.Context // ends when the server closes
 	stop      context.CancelCauseFunc
+	locks
+}
+
+// locks keep parts of a rack's work out of each other's way.
+type locks struct {
 	closing   sync.RWMutex // held, to read, while one of what is busy begins
-	releasing sync.Mutex   // held while a release is made from the latest one
+	releasing sync.Mutex   // held while a release is made from the latest one, or promoted
 	updating  sync.Mutex   // held while parameters are changed and take effect
+	pushing   sync.RWMutex // held, to read, while a build or an import may push
 }
 
 // New makes a rack over its stores. Builds that the stores still call running
@@ -65,7 +73,7 @@ func New(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Config: c, logs: logs, cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
+		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
 	}
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := s.recover(ctx); err != nil {

@@ -40,7 +40,7 @@ func (s *Server) stream(open func(context.Context, *http.Request) (io.ReadCloser
 		}
 		defer conn.CloseNow()
 		ctx := drain(r.Context(), conn)
-		err = s.authenticate(r)
+		_, err = s.authenticate(r)
 		if err == nil {
 			err = copyTo(ctx, conn, func() (io.ReadCloser, error) { return open(ctx, r) })
 		}

@@ -90,6 +90,8 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 		return err
 	}
 	defer func() { <-s.slots }()
+	s.pushing.RLock()
+	defer s.pushing.RUnlock()
 	dir := filepath.Join(s.Spool, "work", j.id)
 	defer os.RemoveAll(dir)
 	tree := filepath.Join(dir, "source")

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"io"
 	"net/http"
@@ -57,7 +58,8 @@ const maxCatalog = 1000
 func writers(password string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, got, given := r.BasicAuth()
-		ok := subtle.ConstantTimeCompare([]byte(got), []byte(password)) == 1
+		a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(password)) // or the time would tell the length
+		ok := subtle.ConstantTimeCompare(a[:], b[:]) == 1
 		reads := r.Method == http.MethodGet || r.Method == http.MethodHead
 		// The version check is where clients learn that they must sign in, and
 		// where "docker login" tries a password.

@@ -34,6 +34,8 @@ type Client struct {
 	// Aliases maps a registry's host, as images name it, to the one that is
 	// really asked. Docker Hub's is index.docker.io, also of names without a host.
 	Aliases map[string]string
+	// Transport is the way to registries; nil is that of the registry's library.
+	Transport http.RoundTripper
 }
 
 // platform is what images are pulled for: the machine's own, on Linux.
@@ -121,7 +123,11 @@ func (c *Client) options(ctx context.Context) []remote.Option {
 	if keychain == nil {
 		keychain = authn.NewMultiKeychain()
 	}
-	return []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain)}
+	options := []remote.Option{remote.WithContext(ctx), remote.WithAuthFromKeychain(keychain)}
+	if c.Transport != nil {
+		options = append(options, remote.WithTransport(c.Transport))
+	}
+	return options
 }
 
 // maxAnswer is how much of a registry's answer an error repeats, in bytes: some

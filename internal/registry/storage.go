@@ -7,37 +7,42 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Storage is a registry on this machine's disk, and the way to what of it no
 // client may do. Make one with [Embedded].
 type Storage struct {
-	registry http.Handler
-	root     string // of its files, in the layout of distribution
+	registry  http.Handler
+	dir, root string // of its files, and below of those in the layout of distribution
 
 	pushing  sync.RWMutex // held, to read, by each request that changes something
+	pushed   atomic.Int64 // when the last of them came or ended, in nanoseconds of Unix time
 	mu       sync.Mutex   // over what follows
 	declared map[string]bool
 	unswept  bool // links to blobs were removed since the last sweep
 }
 
 func newStorage(dir string) *Storage {
-	return &Storage{root: filepath.Join(dir, "docker", "registry", "v2"), declared: map[string]bool{}}
+	return &Storage{dir: dir, root: filepath.Join(dir, "docker", "registry", "v2"), declared: map[string]bool{}}
 }
 
 // ServeHTTP implements [http.Handler].
 func (s *Storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	if r.Method == http.MethodGet {
 		s.registry.ServeHTTP(w, r)
 		return
 	}
-	s.push(w, r)
-	s.sweep() // by the last of those whose pushes were in its way
+	s.push(w, r) // which begins with a question for a layer, a HEAD
+	s.sweep()    // by the last of those whose pushes were in its way
 }
 
 func (s *Storage) push(w http.ResponseWriter, r *http.Request) {
 	s.pushing.RLock()
 	defer s.pushing.RUnlock()
+	s.pushed.Store(time.Now().UnixNano())
+	defer func() { s.pushed.Store(time.Now().UnixNano()) }()
 	if s.absent(r.URL.Path) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusNotFound)

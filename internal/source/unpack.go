@@ -18,26 +18,35 @@ const (
 
 	// defaultFiles is fifteen times a tree with all its dependencies checked in.
 	defaultFiles = 1_000_000
+
+	// defaultRatio is several times what logs and dumps come to; gzip can do a thousand.
+	defaultRatio = 200
+
+	// ratioFrom is how much may be unpacked before the ratio counts: a small file of zeros
+	// fills no disk.
+	ratioFrom = 256 << 20
 )
 
 // ErrEscape is the kind of the error for an entry whose name leads out of the folder.
 var ErrEscape = errors.New("name leads out of the source folder")
 
-// Limits bound what one archive may unpack to. Reaching one is an error, so zero allows nothing.
+// Limits bound what one archive may unpack to. Going over one is an error, so zero allows nothing,
+// except for the ratio, which zero leaves open.
 type Limits struct {
 	Bytes int64 // of the tar stream, and of all files
 	Files int   // entries of any kind, and the folders they need
+	Ratio int64 // bytes of the tar stream for each one of the archive, once it is long
 }
 
 // DefaultLimits returns limits that no real source meets.
 func DefaultLimits() Limits {
-	return Limits{Bytes: defaultBytes, Files: defaultFiles}
+	return Limits{Bytes: defaultBytes, Files: defaultFiles, Ratio: defaultRatio}
 }
 
 // LimitError is the error for an archive beyond its [Limits].
 type LimitError struct {
 	Max  int64
-	Unit string // "bytes", "files" or "bytes in a name"
+	Unit string // "bytes", "files", "bytes in a name" or "bytes for each byte of the archive"
 }
 
 func (e *LimitError) Error() string {
@@ -71,12 +80,13 @@ func Unpack(ctx context.Context, root *os.Root, r io.Reader, limits Limits) (Unp
 // all restores every entry, and then reads to the end of the gzip stream: only there is its
 // checksum.
 func (u *unpacker) all(ctx context.Context, r io.Reader) error {
-	zip, err := gzip.NewReader(r)
+	packed := &counted{r: r}
+	zip, err := gzip.NewReader(packed)
 	if err != nil {
 		return fmt.Errorf("opening source gzip: %w", cutShort(err))
 	}
 	defer zip.Close()
-	plain := &limited{ctx: ctx, r: zip, max: u.limits.Bytes}
+	plain := &limited{ctx: ctx, r: zip, max: u.limits.Bytes, packed: packed, ratio: u.limits.Ratio}
 	in := tar.NewReader(plain)
 	for {
 		h, err := in.Next()
@@ -110,6 +120,21 @@ type limited struct {
 	r   io.Reader
 	n   int64
 	max int64
+
+	packed *counted // what it is unpacked of
+	ratio  int64    // 0 for any
+}
+
+// counted is a stream whose bytes are counted.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 func (l *limited) Read(p []byte) (int, error) {
@@ -119,6 +144,9 @@ func (l *limited) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
 	if l.n += int64(n); l.n > l.max {
 		return 0, &LimitError{Max: l.max, Unit: "bytes"}
+	}
+	if l.ratio > 0 && l.n > ratioFrom && l.n/l.ratio > l.packed.n {
+		return 0, &LimitError{Max: l.ratio, Unit: "bytes for each byte of the archive"}
 	}
 	return n, err
 }

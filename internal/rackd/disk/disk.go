@@ -38,10 +38,16 @@ type Store struct {
 	db      *bbolt.DB
 	objects *os.Root
 	owner   string
+	key     []byte // that secrets are sealed with
 }
+
+// recordsFile has all records.
+const recordsFile = "records.db"
 
 // Open opens the data in dir, made if it is missing. owner says who has it
 // from now on, to be shown to a process that comes second; see [BusyError].
+// Secrets in it are sealed with a key that lies beside them in a file of its
+// own; see [KeyError].
 func Open(dir, owner string) (*Store, error) {
 	objects := filepath.Join(dir, "objects")
 	if err := os.MkdirAll(objects, 0o700); err != nil {
@@ -49,16 +55,19 @@ func Open(dir, owner string) (*Store, error) {
 	}
 	s := &Store{owner: filepath.Join(dir, "owner")}
 	var err error
-	s.db, err = bbolt.Open(filepath.Join(dir, "records.db"), 0o600, &bbolt.Options{Timeout: lockTimeout})
+	s.db, err = bbolt.Open(filepath.Join(dir, recordsFile), 0o600, &bbolt.Options{Timeout: lockTimeout})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		first, _ := os.ReadFile(s.owner)
 		return nil, &BusyError{Dir: dir, Owner: strings.TrimSpace(string(first))}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "records.db"), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordsFile), err)
 	}
 	if s.objects, err = os.OpenRoot(objects); err != nil {
 		return nil, errors.Join(err, s.db.Close())
+	}
+	if err := s.unlock(dir); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	// What a process that was killed had half written is of no use to anyone.
 	if err := errors.Join(s.objects.RemoveAll(partialDir), s.objects.Mkdir(partialDir, 0o700)); err != nil {

@@ -114,7 +114,8 @@ func TestHalfObjectsAreSweptAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := t.TempDir() // what is on the disk at this moment
-	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+	// A copy of the key has the modes of any new file.
+	if err := errors.Join(os.CopyFS(killed, os.DirFS(dir)), os.Chmod(filepath.Join(killed, "key"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	w.CloseWithError(io.ErrUnexpectedEOF)

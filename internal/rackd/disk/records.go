@@ -63,21 +63,40 @@ func (s *Store) SwapBuild(_ context.Context, old, next rack.Build) error {
 
 // Release implements [rackd.Releases].
 func (s *Store) Release(_ context.Context, app, id string) (rack.Release, error) {
-	return get[rack.Release](s, id, releasesBucket, app)
+	stored, err := get[sealedRelease](s, id, releasesBucket, app)
+	if err != nil {
+		return rack.Release{}, err
+	}
+	return s.openRelease(stored)
 }
 
 // ListReleases implements [rackd.Releases].
 func (s *Store) ListReleases(_ context.Context, app string, limit int) ([]rack.Release, error) {
-	releases, err := list[rack.Release](s, releasesBucket, app)
-	slices.SortStableFunc(releases, func(a, b rack.Release) int {
+	stored, err := list[sealedRelease](s, releasesBucket, app)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(stored, func(a, b sealedRelease) int {
 		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 	})
-	return first(releases, limit), err
+	var releases []rack.Release
+	for _, sealed := range first(stored, limit) {
+		r, err := s.openRelease(sealed)
+		if err != nil {
+			return nil, err
+		}
+		releases = append(releases, r)
+	}
+	return releases, nil
 }
 
 // AddRelease implements [rackd.Releases].
 func (s *Store) AddRelease(_ context.Context, r rack.Release) error {
-	return swap(s, change[rack.Release]{next: r, isNew: true, key: r.ID}, releasesBucket, r.App)
+	stored, err := s.sealRelease(r)
+	if err != nil {
+		return err
+	}
+	return swap(s, change[sealedRelease]{next: stored, isNew: true, key: r.ID}, releasesBucket, r.App)
 }
 
 func first[T any](all []T, limit int) []T {

@@ -1,0 +1,231 @@
+package disk
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// envelope is a sealed text, in the form in which racks store one: a key of its
+// own has sealed it, and that key is sealed with the key of the data.
+type envelope struct {
+	Text  []byte `json:"c"` // with its tag
+	Key   []byte `json:"k"` // behind the nonce that it was sealed with
+	Nonce []byte `json:"n"` // of the text
+}
+
+// seal seals a text. about is what it belongs to: it cannot be opened as if it
+// belonged to anything else.
+func (s *Store) seal(text, about string) (*envelope, error) {
+	outer, err := outerSeal(s.key)
+	if err != nil {
+		return nil, err
+	}
+	key := make([]byte, keySize)
+	rand.Read(key) // never fails
+	inner, err := innerSeal(key)
+	if err != nil {
+		return nil, err
+	}
+	e := &envelope{Key: outer.Seal(nil, nil, key, []byte(about)), Nonce: make([]byte, inner.NonceSize())}
+	rand.Read(e.Nonce)
+	e.Text = inner.Seal(nil, e.Nonce, []byte(text), []byte(about))
+	return e, nil
+}
+
+// errSealed is the error for what was sealed with another key, for something
+// else, or was changed since.
+var errSealed = errors.New("a sealed record cannot be opened with the key of the data")
+
+// open opens what seal has sealed.
+func (s *Store) open(e *envelope, about string) (string, error) {
+	outer, err := outerSeal(s.key)
+	if err != nil {
+		return "", err
+	}
+	key, err := outer.Open(nil, nil, e.Key, []byte(about))
+	if err != nil || len(key) != keySize {
+		return "", errSealed
+	}
+	inner, err := innerSeal(key)
+	if err != nil {
+		return "", err
+	}
+	if len(e.Nonce) != inner.NonceSize() {
+		return "", errSealed
+	}
+	text, err := inner.Open(nil, e.Nonce, e.Text, []byte(about))
+	if err != nil {
+		return "", errSealed
+	}
+	return string(text), nil
+}
+
+// outerSeal seals keys, and puts a nonce in front by itself.
+func outerSeal(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// innerSeal seals texts.
+func innerSeal(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// sealedRelease is a release as it is stored: its environment is in the envelope
+// alone. Records of earlier versions of this program have none.
+type sealedRelease struct {
+	rack.Release
+	Sealed *envelope `json:"sealed,omitempty"`
+}
+
+func (s *Store) sealRelease(r rack.Release) (sealedRelease, error) {
+	stored := sealedRelease{Release: r}
+	if r.Env == "" {
+		return stored, nil
+	}
+	var err error
+	stored.Env = ""
+	stored.Sealed, err = s.seal(r.Env, releaseSeal(r))
+	return stored, err
+}
+
+func (s *Store) openRelease(stored sealedRelease) (rack.Release, error) {
+	if stored.Sealed == nil {
+		return stored.Release, nil
+	}
+	var err error
+	stored.Env, err = s.open(stored.Sealed, releaseSeal(stored.Release))
+	return stored.Release, err
+}
+
+// releaseSeal is what the environment of a release is sealed for.
+func releaseSeal(r rack.Release) string { return "release " + r.App + "/" + r.ID }
+
+const (
+	metaBucket = "meta"     // what the data says about itself
+	keyCheck   = "key"      // an envelope around nothing: which key it is that seals
+	checkSeal  = "the data" // what that is sealed for
+)
+
+// unlock takes the key of the data, which is made with the data, and seals what
+// an earlier version of this program has stored in plain text.
+func (s *Store) unlock(dir string) error {
+	path := filepath.Join(dir, keyFile)
+	check, err := get[*envelope](s, keyCheck, metaBucket)
+	isNew := errors.Is(err, rack.ErrNotFound)
+	if err != nil && !isNew {
+		return err
+	}
+	s.key, err = readKey(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && isNew:
+		s.key, err = makeKey(path)
+	case errors.Is(err, fs.ErrNotExist):
+		err = &KeyError{path, "is missing, and the environments of releases are sealed with it: put it back"}
+	}
+	if err != nil {
+		return err
+	}
+	if isNew {
+		if check, err = s.seal("", checkSeal); err != nil {
+			return err
+		}
+		if err := swap(s, change[*envelope]{next: check, isNew: true, key: keyCheck}, metaBucket); err != nil {
+			return err
+		}
+	}
+	if _, err := s.open(check, checkSeal); err != nil {
+		return &KeyError{path, "is not the key that the environments of releases are sealed with: put that back"}
+	}
+	return s.sealPlain(dir)
+}
+
+// sealPlain seals the environments that are stored in plain text. What is
+// written over stays in the file until it is used again, so that is made anew.
+func (s *Store) sealPlain(dir string) error {
+	found := false
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		apps := tx.Bucket([]byte(releasesBucket))
+		if apps == nil {
+			return nil
+		}
+		return apps.ForEachBucket(func(app []byte) error {
+			sealed, err := s.sealAll(apps.Bucket(app))
+			found = found || sealed
+			return err
+		})
+	})
+	if err != nil || !found {
+		return err
+	}
+	return s.renew(dir)
+}
+
+// sealAll seals the releases in a bucket, and tells whether it had to.
+func (s *Store) sealAll(b *bbolt.Bucket) (bool, error) {
+	plain := map[string][]byte{} // a bucket must not change while it is walked through
+	err := b.ForEach(func(id, data []byte) error {
+		var r sealedRelease
+		if err := json.Unmarshal(data, &r); err != nil {
+			return err
+		}
+		if r.Env == "" {
+			return nil
+		}
+		stored, err := s.sealRelease(r.Release)
+		if err != nil {
+			return err
+		}
+		plain[string(id)], err = json.Marshal(stored)
+		return err
+	})
+	for id, data := range plain {
+		if err == nil {
+			err = b.Put([]byte(id), data)
+		}
+	}
+	return len(plain) > 0, err
+}
+
+// renew copies the records to a file that takes the place of the old one, and
+// is locked before it does.
+func (s *Store) renew(dir string) error {
+	path := filepath.Join(dir, recordsFile)
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	next, err := bbolt.Open(fresh, 0o600, &bbolt.Options{Timeout: lockTimeout})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bbolt.Compact(next, s.db, renewBatch), next.Sync()); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return errors.Join(err, next.Close())
+	}
+	old := s.db
+	s.db = next
+	return errors.Join(old.Close(), syncPath(dir))
+}
+
+// renewBatch is how much is copied in one transaction, in bytes: it is in memory.
+const renewBatch = 16 << 20
