@@ -50,7 +50,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store},
+		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Registries: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
 		Containers: container.New(run, images.Image),

@@ -63,7 +63,7 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		}
 	}
 	server, err := rackd.New(t.Context(), rackd.Config{Name: "test", Spool: t.TempDir(),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store}})
+		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Registries: store}})
 	if err != nil {
 		t.Fatal(err)
 	}
