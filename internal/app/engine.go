@@ -25,6 +25,7 @@ import (
 type engine struct {
 	root     string            // of the embedded one
 	mirrors  map[string]string // likewise
+	keychain authn.Keychain    // for the registries of base images
 	variable func(name string) string
 
 	mu      sync.Mutex
@@ -73,11 +74,13 @@ func (e *engine) find(ctx context.Context) (image.Builder, error) {
 			return nil, fmt.Errorf("BuildKit at BUILDKIT_HOST (%s): %w", address, err)
 		}
 		b := buildkit.New(c)
+		b.Keychain = e.keychain
 		e.closers = append(e.closers, b.Close)
 		return b, nil
 	}
 	docker, dockerErr := e.findDocker(ctx)
 	if dockerErr == nil {
+		docker.Keychain = e.keychain
 		e.closers = append(e.closers, docker.Close)
 		return docker, nil
 	}
@@ -116,21 +119,7 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 		return nil, errors.Join(err, d.Close()) // or it would keep its state from the next one
 	}
 	b := buildkit.New(c)
+	b.Keychain = e.keychain
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
-}
-
-// ownKeychain knows the password of the embedded registry, and nothing else.
-type ownKeychain struct{ host, password string }
-
-func keychain(host, password string) authn.Keychain {
-	return authn.NewMultiKeychain(ownKeychain{host, password}, authn.DefaultKeychain)
-}
-
-// Resolve implements [authn.Keychain].
-func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
-	if r.RegistryStr() != k.host {
-		return authn.Anonymous, nil
-	}
-	return &authn.Basic{Username: "convox", Password: k.password}, nil
 }

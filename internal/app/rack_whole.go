@@ -41,13 +41,14 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	engine := &engine{root: state, mirrors: mirrors, variable: p.variable}
+	keys := keychain(ownKeychain{r.registry, o.password}, store)
+	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors}
+	images := &registry.Client{Keychain: keys, Aliases: mirrors}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Registries: store},

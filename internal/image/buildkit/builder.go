@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/tonistiigi/fsutil"
@@ -20,7 +21,12 @@ import (
 )
 
 // Builder builds with one daemon.
-type Builder struct{ client *client.Client }
+type Builder struct {
+	// Keychain has the credentials for the registries of base images; nil has none.
+	Keychain authn.Keychain
+
+	client *client.Client
+}
 
 var _ image.Builder = (*Builder)(nil)
 
@@ -39,6 +45,9 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 		return err
 	}
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
+	if b.Keychain != nil {
+		opt.Session = append(opt.Session, credentials(b.Keychain))
+	}
 	_, err = solve(ctx, b.client, opt, log)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -28,6 +29,9 @@ const DefaultDocker = "unix:///var/run/docker.sock"
 // Docker builds with the BuildKit inside Docker's engine, over the engine's own
 // socket: neither the docker command nor a daemon of BuildKit is needed.
 type Docker struct {
+	// Keychain has the credentials for the registries of base images; nil has none.
+	Keychain authn.Keychain
+
 	client *client.Client
 	engine engine
 }
@@ -69,6 +73,9 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"
 	opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()} // which engines grant by default
+	if d.Keychain != nil {
+		opt.Session = append(opt.Session, credentials(d.Keychain))
+	}
 	if _, err = solve(ctx, d.client, opt, log); err == nil {
 		err = d.save(ctx, name, s.Layout)
 	}
