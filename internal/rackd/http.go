@@ -46,7 +46,12 @@ func (s *Server) routes() []route {
 		{"GET", "/apps", s.listApps},
 		{"POST", "/apps", s.createApp},
 		{"GET", "/apps/{app}", s.getApp},
+		{"PUT", "/apps/{app}", s.changeAppParts},
+		{"DELETE", "/apps/{app}", s.deleteApp},
 		{"POST", "/apps/{app}/cancel", s.cancelApp},
+		{"GET", "/apps/{app}/resources", s.listNothing},
+		{"GET", "/apps/{app}/services", s.listServices},
+		{"PUT", "/apps/{app}/services/{service}", s.scaleService},
 		{"POST", "/apps/{app}/objects/{key:.*}", s.putObject},
 		{"GET", "/apps/{app}/objects/{key:.*}", s.getObject},
 		{"HEAD", "/apps/{app}/objects/{key:.*}", s.headObject},
@@ -64,6 +69,15 @@ func (s *Server) routes() []route {
 		{"GET", "/apps/{app}/processes/{id}", s.getProcess},
 		{"DELETE", "/apps/{app}/processes/{id}", s.stopProcess},
 		{"POST", "/apps/{app}/services/{service}/processes", s.startProcess},
+		{"GET", "/registries", s.listRegistries},
+		{"POST", "/registries", s.addRegistry},
+		{"DELETE", "/registries/{server:.*}", s.removeRegistry},
+		{"GET", "/system/releases", s.listSystemReleases},
+		{"GET", "/system/processes", s.listSystemProcesses},
+		{"GET", "/instances", s.listInstances},
+		{"GET", "/certificates", s.listNothing},
+		{"GET", "/resources", s.listNothing},
+		{"POST", "/events", s.addEvent},
 	}
 }
 
