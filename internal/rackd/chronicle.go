@@ -52,7 +52,7 @@ func (c *chronicle) forget(app string) {
 // event tells what has happened in the log of the rack, and in that of an app
 // where words for it are given.
 func (s *Server) event(action, app, words string) {
-	fmt.Fprintf(s.chronicle.all, "%s app=%s %s\n", action, app, oneLine(words))
+	fmt.Fprintf(s.chronicle.all, "%s\n", oneLine(action+" app="+app+" "+words))
 	if words != "" {
 		fmt.Fprintf(s.chronicle.app(app), "%s\n", oneLine(words))
 	}

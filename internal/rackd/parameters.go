@@ -1,6 +1,7 @@
 package rackd
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -48,8 +50,10 @@ func formation(service string) string {
 			name.WriteString(strings.ToUpper(word[:1]) + word[1:])
 		}
 	}
-	return name.String() + "Formation"
+	return name.String() + formationSuffix
 }
+
+const formationSuffix = "Formation"
 
 var formationValue = regexp.MustCompile(`^[0-9]{1,9},[0-9]{1,9},[0-9]{1,9}$`)
 
@@ -77,22 +81,8 @@ func (s *Server) changeAppParts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx, name := r.Context(), mux.Vars(r)["app"]
-	app, err := s.app(ctx, name)
-	if err != nil {
+	if err := s.checkParameters(ctx, name, given); err != nil {
 		return err
-	}
-	services, err := s.declared(ctx, app)
-	if err != nil {
-		return err
-	}
-	own := map[string]bool{}
-	for _, service := range services {
-		own[formation(service.Name)] = true
-	}
-	for p := range given {
-		if err := checkParameter(p, given.Get(p), own); err != nil {
-			return err
-		}
 	}
 	err = s.changeApp(ctx, name, func(a *rack.App) error {
 		if f.Has("lock") {
@@ -115,21 +105,42 @@ func (s *Server) changeAppParts(w http.ResponseWriter, r *http.Request) error {
 	return done(w)
 }
 
-// checkParameter refuses a value that a Rack refuses, in its words, and a name
+// checkParameters refuses a value that a Rack refuses, in its words, and a name
 // that it passes over without any: who sets it believes that it was set.
-func checkParameter(name, value string, formations map[string]bool) error {
-	if formations[name] {
-		if !formationValue.MatchString(value) {
-			return fault(http.StatusInternalServerError, "Parameter '%s' must be COUNT,CPU,MEMORY", name)
-		}
-		return nil
+func (s *Server) checkParameters(ctx context.Context, app string, given url.Values) error {
+	a, err := s.app(ctx, app)
+	if err != nil {
+		return err
 	}
-	p, known := appParameters[name]
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		p, known := appParameters[name]
+		switch {
+		case !known:
+			if err := s.checkFormation(ctx, a, name, given.Get(name)); err != nil {
+				return err
+			}
+		case p.allowed != nil && !slices.Contains(p.allowed, given.Get(name)):
+			return fault(http.StatusInternalServerError, "Parameter '%s' must be one of AllowedValues", name)
+		}
+	}
+	return nil
+}
+
+// checkFormation checks the scale of a service, which only those of the active
+// release have.
+func (s *Server) checkFormation(ctx context.Context, app rack.App, name, value string) error {
+	var services []manifest.Service
+	var err error
+	if strings.HasSuffix(name, formationSuffix) {
+		services, err = s.declared(ctx, app)
+	}
 	switch {
-	case !known:
+	case err != nil:
+		return err
+	case !slices.ContainsFunc(services, func(s manifest.Service) bool { return formation(s.Name) == name }):
 		return fault(http.StatusBadRequest, "no such parameter: %s", name)
-	case p.allowed != nil && !slices.Contains(p.allowed, value):
-		return fault(http.StatusInternalServerError, "Parameter '%s' must be one of AllowedValues", name)
+	case !formationValue.MatchString(value):
+		return fault(http.StatusInternalServerError, "Parameter '%s' must be COUNT,CPU,MEMORY", name)
 	}
 	return nil
 }

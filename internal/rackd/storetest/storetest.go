@@ -30,6 +30,8 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
 		{"no swap is lost", testSwapsAddUp},
 		{"one of many releases wins", testRacingReleases},
 		{"records outlive the process", testDurableRecords},
+		{"what is removed is gone", testRemoval},
+		{"registries", testRegistries},
 		{"objects", testObjects},
 		{"objects under strange keys", testKeys},
 		{"objects are whole or absent", testWholeObjects},
