@@ -60,8 +60,6 @@ func (s *Server) standing(ctx context.Context, name string) error {
 // dismantle ends what an app marked for it has under way, and removes all of it,
 // its record last: whoever finds that goes on from anywhere.
 func (s *Server) dismantle(ctx context.Context, app string) error {
-	s.closing.Lock() // who was beginning something has recorded it, or has seen the mark
-	s.closing.Unlock()
 	if err := s.endBuilds(ctx, app); err != nil {
 		return err
 	}
@@ -87,7 +85,9 @@ func (s *Server) dismantle(ctx context.Context, app string) error {
 // endBuilds cancels the running builds of an app and waits until that is recorded,
 // after which their logs end.
 func (s *Server) endBuilds(ctx context.Context, app string) error {
+	s.closing.Lock() // who was beginning a build has recorded it, or sees the mark
 	builds, err := s.Stores.Builds.ListBuilds(ctx, app, 0)
+	s.closing.Unlock()
 	if err != nil {
 		return err
 	}
