@@ -25,7 +25,7 @@ import (
 type engine struct {
 	root     string            // of the embedded one
 	mirrors  map[string]string // likewise
-	login    buildkit.Login    // to the rack's own registry
+	keychain authn.Keychain    // for the registries of base images and of the build cache
 	variable func(name string) string
 
 	mu      sync.Mutex
@@ -84,12 +84,14 @@ func (e *engine) find(ctx context.Context) (image.Builder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("BuildKit at BUILDKIT_HOST (%s): %w", address, err)
 		}
-		b := buildkit.New(c, e.login)
+		b := buildkit.New(c)
+		b.Keychain = e.keychain
 		e.closers = append(e.closers, b.Close)
 		return b, nil
 	}
 	docker, dockerErr := e.findDocker(ctx)
 	if dockerErr == nil {
+		docker.Keychain = e.keychain
 		e.closers = append(e.closers, docker.Close)
 		return docker, nil
 	}
@@ -113,7 +115,7 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 			return nil, fmt.Errorf("there is no %s", socket)
 		}
 	}
-	return buildkit.DialDocker(ctx, address, e.login)
+	return buildkit.DialDocker(ctx, address)
 }
 
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
@@ -127,26 +129,8 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.Close()) // or it would keep its state from the next one
 	}
-	b := buildkit.New(c, e.login)
+	b := buildkit.New(c)
+	b.Keychain = e.keychain
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
-}
-
-// registryUser is a name for those who sign in to the embedded registry, which
-// takes any.
-const registryUser = "convox"
-
-// ownKeychain knows the password of the embedded registry, and nothing else.
-type ownKeychain struct{ host, password string }
-
-func keychain(host, password string) authn.Keychain {
-	return authn.NewMultiKeychain(ownKeychain{host, password}, authn.DefaultKeychain)
-}
-
-// Resolve implements [authn.Keychain].
-func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
-	if r.RegistryStr() != k.host {
-		return authn.Anonymous, nil
-	}
-	return &authn.Basic{Username: registryUser, Password: k.password}, nil
 }

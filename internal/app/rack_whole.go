@@ -9,7 +9,6 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/container"
-	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
@@ -47,21 +46,21 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	engine := &engine{root: state, mirrors: mirrors, variable: p.variable,
-		login: buildkit.Login{Host: r.registry, User: registryUser, Password: o.password}}
+	keys := keychain(ownKeychain{r.registry, o.password}, store)
+	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keychain(r.registry, o.password), Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
+	images := &registry.Client{Keychain: keys, Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
 	access, err := r.access(o, store)
 	if err != nil {
 		return r, err
 	}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store},
+		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
 		Containers: container.New(run, images.Image), Access: access, Cache: cache,

@@ -18,6 +18,7 @@ const (
 	AppRunning  = "running"  // at rest, also after a completed rollback
 	AppUpdating = "updating" // a promote or a change of parameters is under way
 	AppRollback = "rollback" // the rack is undoing an update
+	AppDeleting = "deleting" // being removed
 	AppFailed   = "failed"   // neither updated nor rolled back
 )
 

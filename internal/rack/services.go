@@ -13,13 +13,13 @@ import (
 // Service is a service of an app's active release. Of the fields of the wire
 // those are left out that say how much it is to have.
 type Service struct {
-	Count  int           `json:"count"` // processes that are to run
-	CPU    int           `json:"cpu"`
+	Count  int           `json:"count"`  // processes that are to run
+	CPU    int           `json:"cpu"`    // units, of which a processor has 1024
 	Domain string        `json:"domain"` // host name under which it is reached; "" if it is not
 	Memory int           `json:"memory"` // MB
 	Name   string        `json:"name"`
-	NLB    []any         `json:"nlb"`   // ports of a balancer of its own
-	Ports  []ServicePort `json:"ports"` // of the domain
+	NLB    []ServicePort `json:"nlb"`   // of a network load balancer; nil where there is none
+	Ports  []ServicePort `json:"ports"` // of the domain; nil where nothing is routed to it
 }
 
 // ServicePort is a port of the domain of a service, and where it leads.

@@ -28,7 +28,11 @@ func (s *Server) listApps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return render(w, append([]rack.App{}, apps...)) // an empty list, not null
+	shown := []rack.App{} // an empty list, not null
+	for _, a := range apps {
+		shown = append(shown, s.shownApp(a))
+	}
+	return render(w, shown)
 }
 
 func (s *Server) getApp(w http.ResponseWriter, r *http.Request) error {
@@ -36,7 +40,7 @@ func (s *Server) getApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return render(w, a)
+	return render(w, s.shownApp(a))
 }
 
 // app returns an app, or the answer for one that does not exist.
@@ -100,5 +104,6 @@ func (s *Server) createApp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return render(w, a)
+	s.event("app:create", name, "")
+	return render(w, s.shownApp(a))
 }

@@ -60,12 +60,3 @@ func (s *Server) cancelBuild(w http.ResponseWriter, r *http.Request) error {
 	}
 	return done(w)
 }
-
-// cancelApp refuses to end an update: one of this rack's is over when the
-// request for it is.
-func (s *Server) cancelApp(_ http.ResponseWriter, r *http.Request) error {
-	if _, err := s.app(r.Context(), mux.Vars(r)["app"]); err != nil {
-		return err
-	}
-	return fault(http.StatusForbidden, "app is not updating")
-}

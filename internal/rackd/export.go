@@ -17,7 +17,8 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
-// Images has the archives of images that builds travel in.
+// Images has the archives of images that builds travel in, and asks other
+// registries.
 type Images interface {
 	// Save looks images up for an archive as "docker save" writes it. refs says
 	// by the name in the archive where each is. size is the length of the
@@ -28,6 +29,8 @@ type Images interface {
 	// one image, the name of which is "". push copies images to where refs says
 	// by name, while ctx lasts.
 	Load(ctx context.Context, archive io.Reader, dir string) (names []string, push func(refs map[string]string) error, err error)
+	// Login fails unless a registry, named as people do, takes the credentials.
+	Login(ctx context.Context, server, username, password string) error
 }
 
 // Entries of the archive of a build, besides that of the images. The log is one

@@ -47,7 +47,12 @@ func (s *Server) routes() []route {
 		{"GET", "/apps", s.listApps},
 		{"POST", "/apps", s.createApp},
 		{"GET", "/apps/{app}", s.getApp},
+		{"PUT", "/apps/{app}", s.changeAppParts},
+		{"DELETE", "/apps/{app}", s.deleteApp},
 		{"POST", "/apps/{app}/cancel", s.cancelApp},
+		{"GET", "/apps/{app}/resources", s.listNothing},
+		{"GET", "/apps/{app}/services", s.listServices},
+		{"PUT", "/apps/{app}/services/{service}", s.scaleService},
 		{"POST", "/apps/{app}/objects/{key:.*}", s.putObject},
 		{"GET", "/apps/{app}/objects/{key:.*}", s.getObject},
 		{"HEAD", "/apps/{app}/objects/{key:.*}", s.headObject},
@@ -66,6 +71,15 @@ func (s *Server) routes() []route {
 		{"DELETE", "/apps/{app}/processes/{id}", s.stopProcess},
 		{"GET", "/apps/{app}/services", s.listServices},
 		{"POST", "/apps/{app}/services/{service}/processes", s.startProcess},
+		{"GET", "/registries", s.listRegistries},
+		{"POST", "/registries", s.addRegistry},
+		{"DELETE", "/registries/{server:.*}", s.removeRegistry},
+		{"GET", "/system/releases", s.listSystemReleases},
+		{"GET", "/system/processes", s.listSystemProcesses},
+		{"GET", "/instances", s.listInstances},
+		{"GET", "/certificates", s.listNothing},
+		{"GET", "/resources", s.listNothing},
+		{"POST", "/events", s.addEvent},
 	}
 }
 

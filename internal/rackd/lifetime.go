@@ -38,6 +38,10 @@ func (s *Server) launch(ctx context.Context, o order) (*process, error) {
 	if !s.enter() {
 		return nil, errClosing
 	}
+	if err := s.standing(ctx, o.app); err != nil {
+		s.busy.Done()
+		return nil, err
+	}
 	p := s.processes.add(s.work, o, s.Name)
 	created := make(chan error, 1)
 	creating, done := context.WithCancelCause(ctx)

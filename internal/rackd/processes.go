@@ -139,7 +139,7 @@ func (s *Server) openAppLog(ctx context.Context, r *http.Request) (io.ReadCloser
 	return &lineReader{
 		logWish: wish, client: ctx, rack: s.work, news: s.processes.news, at: map[*journal]int{},
 		journals: func() []*journal {
-			var all []*journal
+			all := []*journal{s.chronicle.app(app)}
 			for _, p := range s.processes.of(app) {
 				all = append(all, p.journal)
 			}

@@ -3,12 +3,10 @@ package rackd
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
 
-	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -73,6 +71,9 @@ type proposal struct {
 func (s *Server) addRelease(ctx context.Context, app string, p proposal) (rack.Release, error) {
 	s.releasing.Lock()
 	defer s.releasing.Unlock()
+	if err := s.standing(ctx, app); err != nil {
+		return rack.Release{}, err
+	}
 	latest, err := s.latest(ctx, app)
 	if err != nil {
 		return rack.Release{}, err
@@ -113,62 +114,4 @@ func (s *Server) latest(ctx context.Context, app string) (rack.Release, error) {
 		return rack.Release{}, err
 	}
 	return rs[0], nil
-}
-
-// promoteRelease makes a release the active one. Nothing is started: until
-// this rack runs services itself, being active is all there is to a release.
-func (s *Server) promoteRelease(w http.ResponseWriter, r *http.Request) error {
-	f, err := form(r)
-	if err != nil {
-		return err
-	}
-	ctx, name, id := r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"]
-	s.releasing.Lock() // the build of the release must not be removed before it is the active one
-	defer s.releasing.Unlock()
-	for {
-		app, err := s.app(ctx, name)
-		if err != nil {
-			return err
-		}
-		if app.Status != rack.AppRunning && f.Get("force") != "true" {
-			return fault(http.StatusForbidden, "app is currently updating")
-		}
-		if err := s.promotable(ctx, app, id); err != nil {
-			return err
-		}
-		next := app
-		next.Release = id
-		if err := s.Stores.Apps.SwapApp(ctx, app, next); isConflict(err) {
-			continue // someone else's promote came between
-		} else if err != nil {
-			return err
-		}
-		return done(w)
-	}
-}
-
-// promotable tells why a release cannot become the active one.
-func (s *Server) promotable(ctx context.Context, app rack.App, id string) error {
-	rel, err := s.release(ctx, app.Name, id)
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(rel.Manifest) == "" {
-		return fault(http.StatusInternalServerError, "can not promote a release with an empty manifest")
-	}
-	if app.Release != "" {
-		active, err := s.release(ctx, app.Name, app.Release)
-		if err != nil {
-			return err
-		}
-		if rel.Created.Before(active.Created) {
-			return fault(http.StatusInternalServerError, "can not promote an older release, try rollback")
-		}
-	}
-	// The environment is the release's own: what build args gave to its build is gone.
-	m, err := manifest.Load([]byte(rel.Manifest), rel.Variables())
-	if err != nil {
-		return err
-	}
-	return m.CheckPromotion()
 }

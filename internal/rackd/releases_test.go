@@ -105,7 +105,8 @@ func TestPromote(t *testing.T) {
 		m.must(m.stores.Releases.AddRelease(t.Context(), r))
 	}
 	set := func(release, status string) {
-		was := m.app()
+		was, err := m.stores.Apps.App(t.Context(), "web")
+		m.must(err)
 		a := was
 		a.Release, a.Status = release, status
 		m.must(m.stores.Apps.SwapApp(t.Context(), was, a))

@@ -65,6 +65,23 @@ var differs = map[string]string{
 	"POST /apps: .parameters":           "",
 	"POST /apps: .status":               "running at once: there is nothing to wait for",
 	"GET /apps/X/builds/X: .entrypoint": "not recorded",
+
+	"GET /apps/X/services: [].count":    "as the manifest says",
+	"GET /apps/X/services: [].domain":   "nothing is routed to it",
+	"GET /apps/X/services: [].ports":    "gone: likewise",
+	"GET /instances: [].agent":          "none runs",
+	"GET /instances: [].cpu":            "nobody measures it",
+	"GET /instances: [].id":             "",
+	"GET /instances: [].memory":         "nobody measures it",
+	"GET /instances: [].private-ip":     "",
+	"GET /instances: [].processes":      "",
+	"GET /system/X: [].host":            "",
+	"GET /system/X: [].id":              "",
+	"GET /system/X: [].instance":        "",
+	"GET /system/X: [].name":            "",
+	"GET /system/X: [].release":         "",
+	"GET /system/X: [].task_definition": "",
+	"POST /registries: .password":       "nobody needs it back",
 	"GET /apps/X/builds/X: .reason":     "recorded, where a v2 rack leaves it empty",
 
 	"GET /apps/X/processes: [].command":                   "what sleeps stands for what a real rack runs for a service",
@@ -104,6 +121,9 @@ func replay(t *testing.T, r wire.Recording) {
 	if runs(r) {
 		change = append(change, running(t))
 	}
+	if strings.Contains(r.Name, "registries") {
+		change = append(change, otherRegistry(t, r))
+	}
 	if strings.Contains(r.Name, "port") { // export or import
 		images := store(t)
 		change = append(change, images.use)
@@ -118,6 +138,9 @@ func replay(t *testing.T, r wire.Recording) {
 		m.engine.work = func(context.Context, image.Spec, io.Writer) error { return errors.New("exit status 1") }
 	}
 	s.seed()
+	if strings.HasSuffix(r.Name, "registries-remove") {
+		s.must(s.stores.Registries.PutRegistry(t.Context(), rack.Registry{Server: "registry.invalid", Username: "user", Password: "p w,&"}))
+	}
 	if runs(r) {
 		s.seedProcesses()
 	}
@@ -332,7 +355,7 @@ func route(e wire.Exchange) string {
 func (s *session) stream(what string, e wire.Exchange) {
 	s.Helper()
 	conn := s.socket(s.mapped(e.Target()), s.header(e))
-	if strings.Count(e.Path, "/") == 3 { // the log of an app
+	if strings.Count(e.Path, "/") < 4 { // the log of an app, or of the rack
 		if e.Headers["Follow"] != "false" { // it went on until the client left
 			s.must(conn.CloseNow())
 		} else if got := s.rest(conn); got != "" {

@@ -6,6 +6,7 @@ package rackd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type Server struct {
 	cancels   *cancels
 	slots     chan struct{} // one for each build that may run
 	processes processes
+	chronicle *chronicle
 	busy      sync.WaitGroup  // builds, processes and commands in them
 	work      context.Context // ends when the server closes
 	stop      context.CancelCauseFunc
@@ -57,7 +59,7 @@ type Server struct {
 // locks keep parts of a rack's work out of each other's way.
 type locks struct {
 	closing   sync.RWMutex // held, to read, while one of what is busy begins
-	releasing sync.Mutex   // held while a release is made from the latest one, or promoted
+	releasing sync.Mutex   // held while a release is made from the latest one, or becomes active
 	updating  sync.Mutex   // held while parameters are changed and take effect
 	pushing   sync.RWMutex // held, to read, while a build or an import may push
 }
@@ -75,8 +77,9 @@ func New(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{
 		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
 	}
+	s.chronicle = newChronicle(s.processes.news)
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
-	if err := s.recover(ctx); err != nil {
+	if err := errors.Join(s.recover(ctx), s.recoverApps(ctx)); err != nil {
 		s.stop(err)
 		return nil, fmt.Errorf("end what was left unfinished: %w", err)
 	}

@@ -27,6 +27,7 @@ func (s *Server) sockets(r *mux.Router) {
 	upgrade("/apps/{app}/builds/{id}/logs", s.openBuildLog)
 	upgrade("/apps/{app}/logs", s.openAppLog)
 	upgrade("/apps/{app}/processes/{id}/logs", s.openProcessLog)
+	upgrade("/system/logs", s.openSystemLog)
 	r.Handle("/apps/{app}/processes/{id}/exec", s.exec()).Methods("GET").Headers("Upgrade", "websocket")
 }
 

@@ -18,6 +18,7 @@ type Stores struct {
 	Objects  Objects
 
 	Parameters Parameters
+	Registries Registries
 }
 
 // Apps keeps app records.
@@ -30,6 +31,8 @@ type Apps interface {
 	// an error that is [rack.ErrConflict] and stores nothing. The zero old means
 	// "does not exist yet". Of many calls with one old, one succeeds.
 	SwapApp(ctx context.Context, old, next rack.App) error
+	// RemoveApp removes a record; there may be none.
+	RemoveApp(ctx context.Context, name string) error
 }
 
 // Builds keeps build records.
@@ -41,9 +44,11 @@ type Builds interface {
 	ListBuilds(ctx context.Context, app string, limit int) ([]rack.Build, error)
 	// SwapBuild stores next under the terms of SwapApp.
 	SwapBuild(ctx context.Context, old, next rack.Build) error
+	// RemoveBuilds removes all records of an app.
+	RemoveBuilds(ctx context.Context, app string) error
 }
 
-// Releases keeps release records, which never change.
+// Releases keeps release records, which never change while their app is there.
 type Releases interface {
 	// Release returns a record of an app, or an error that is [rack.ErrNotFound].
 	Release(ctx context.Context, app, id string) (rack.Release, error)
@@ -54,6 +59,18 @@ type Releases interface {
 	// AddRelease stores a record, or returns an error that is
 	// [rack.ErrConflict] if there is one with its id.
 	AddRelease(ctx context.Context, r rack.Release) error
+	// RemoveReleases removes all records of an app.
+	RemoveReleases(ctx context.Context, app string) error
+}
+
+// Registries keeps the credentials of other registries, by server.
+type Registries interface {
+	// ListRegistries returns all, by server.
+	ListRegistries(ctx context.Context) ([]rack.Registry, error)
+	// PutRegistry stores one in the place of what was stored for its server.
+	PutRegistry(ctx context.Context, r rack.Registry) error
+	// RemoveRegistry removes one, or returns an error that is [rack.ErrNotFound].
+	RemoveRegistry(ctx context.Context, server string) error
 }
 
 // MaxKey is the length of the longest key of an object, in bytes: what Amazon S3
@@ -70,4 +87,6 @@ type Objects interface {
 	// OpenObject opens what was stored, or returns an error that is
 	// [rack.ErrNotFound]. What is open stays as it was when another takes its place.
 	OpenObject(ctx context.Context, app, key string) (io.ReadCloser, error)
+	// RemoveObjects removes all objects of an app. What is open stays readable.
+	RemoveObjects(ctx context.Context, app string) error
 }

@@ -35,6 +35,9 @@ func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, er
 	if s.work.Err() != nil {
 		return b, fault(http.StatusServiceUnavailable, "the rack is being stopped")
 	}
+	if err := s.standing(ctx, j.app); err != nil {
+		return b, err
+	}
 	b.Status, b.Started = rack.BuildRunning, now()
 	var log *liveLog
 	var running context.Context
@@ -96,6 +99,9 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 	defer os.RemoveAll(dir)
 	tree := filepath.Join(dir, "source")
 	if err := os.MkdirAll(tree, 0o700); err != nil {
+		return err
+	}
+	if err := s.logIn(ctx, log); err != nil {
 		return err
 	}
 	if err := s.fetch(ctx, j, tree, log); err != nil {

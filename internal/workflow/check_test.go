@@ -48,9 +48,6 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	if err := store.SwapApp(t.Context(), rack.App{}, app); err != nil {
-		t.Fatal(err)
-	}
 	for _, r := range releases {
 		if _, err := store.Build(t.Context(), r.App, r.Build); r.Build != "" && err != nil {
 			b := rack.Build{ID: r.Build, App: r.App, Status: rack.BuildComplete, Release: r.ID, Manifest: r.Manifest, GitSHA: "of" + strings.ToLower(r.Build)}
@@ -63,11 +60,14 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		}
 	}
 	server, err := rackd.New(t.Context(), rackd.Config{Name: "test", Spool: t.TempDir(),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store}})
+		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
+	if err := store.SwapApp(t.Context(), rack.App{}, app); err != nil { // after the start, at which no app is found updating
+		t.Fatal(err)
+	}
 	return server.Handler()
 }
 

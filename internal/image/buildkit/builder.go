@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/progress/progressui"
@@ -22,15 +23,17 @@ import (
 
 // Builder builds with one daemon.
 type Builder struct {
+	// Keychain has the credentials for the registries of base images and of caches; nil has none.
+	Keychain authn.Keychain
+
 	client *client.Client
-	logins []Login
 }
 
 var _ image.Cacher = (*Builder)(nil)
 
 // New makes a builder of a client that is connected to a daemon. The daemon
 // must be able to hand over OCI images, as all but Docker's own can.
-func New(c *client.Client, logins ...Login) *Builder { return &Builder{client: c, logins: logins} }
+func New(c *client.Client) *Builder { return &Builder{client: c} }
 
 // Caches implements [image.Cacher].
 func (b *Builder) Caches(context.Context) bool { return true }
@@ -45,8 +48,11 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache, b.logins)
+	useCache(&opt, s.Cache)
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
+	if b.Keychain != nil {
+		opt.Session = append(opt.Session, credentials(b.Keychain))
+	}
 	_, err = solve(ctx, b.client, opt, log)
 	return err
 }

@@ -1,7 +1,6 @@
 package buildkit
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,22 +9,15 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
-	"github.com/moby/buildkit/session"
-	"github.com/moby/buildkit/session/auth"
-	"google.golang.org/grpc"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 )
-
-// Login is the way into a registry. A daemon asks for it over the connection of a
-// build when that registry wants one, and keeps it nowhere.
-type Login struct{ Host, User, Password string }
 
 // useCache maps what a spec says of caches to BuildKit's words. The layers of all
 // steps go along, not only those that end up in the image; and the form is one
 // that ECR takes too, also from daemons for which it is not the default.
 // https://docs.docker.com/build/cache/backends/registry/
-func useCache(opt *client.SolveOpt, c image.Cache, logins []Login) {
+func useCache(opt *client.SolveOpt, c image.Cache) {
 	for _, ref := range c.From {
 		opt.CacheImports = append(opt.CacheImports, client.CacheOptionsEntry{Type: "registry", Attrs: map[string]string{"ref": ref}})
 	}
@@ -34,31 +26,6 @@ func useCache(opt *client.SolveOpt, c image.Cache, logins []Login) {
 			"ref": c.To, "mode": "max", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true",
 		}}}
 	}
-	if len(c.From) > 0 || c.To != "" {
-		opt.Session = append(opt.Session, &doorman{logins: logins})
-	}
-}
-
-// doorman answers a daemon's questions for logins.
-type doorman struct {
-	auth.UnimplementedAuthServer
-	logins []Login
-}
-
-var _ session.Attachable = (*doorman)(nil)
-
-// Register implements [session.Attachable].
-func (d *doorman) Register(s *grpc.Server) { auth.RegisterAuthServer(s, d) }
-
-// Credentials gives the login of a host; that of one it does not know is empty,
-// which means none.
-func (d *doorman) Credentials(_ context.Context, r *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
-	for _, l := range d.logins {
-		if l.Host == r.Host {
-			return &auth.CredentialsResponse{Username: l.User, Secret: l.Password}, nil
-		}
-	}
-	return &auth.CredentialsResponse{}, nil
 }
 
 // The names of the daemon's steps for caches begin so.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/registry"
@@ -15,17 +17,35 @@ import (
 
 const registryPassword = "orchid-pale-moon"
 
+// login is a keychain of one registry.
+type login struct{ Host, User, Password string }
+
+// Resolve implements [authn.Keychain].
+func (l login) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if r.RegistryStr() != l.Host {
+		return authn.Anonymous, nil
+	}
+	return &authn.Basic{Username: l.User, Password: l.Password}, nil
+}
+
+func keychains(logins []login) (all []authn.Keychain) {
+	for _, l := range logins {
+		all = append(all, l)
+	}
+	return all
+}
+
 // cacheRegistry is a registry with a password, and a builder that knows it.
-func cacheRegistry(t *testing.T, logins ...buildkit.Login) (host string, b *buildkit.Builder) {
+func cacheRegistry(t *testing.T, logins ...login) (host string, b *buildkit.Builder) {
 	t.Helper()
 	server := httptest.NewServer(registry.Embedded(t.Context(), t.TempDir(), registryPassword))
 	t.Cleanup(server.Close)
 	host = strings.TrimPrefix(server.URL, "http://")
-	return host, freshBuilder(t, append(logins, buildkit.Login{Host: host, User: "convox", Password: registryPassword})...)
+	return host, freshBuilder(t, append(logins, login{Host: host, User: "convox", Password: registryPassword})...)
 }
 
 // freshBuilder is one that has no layers yet.
-func freshBuilder(t *testing.T, logins ...buildkit.Login) *buildkit.Builder {
+func freshBuilder(t *testing.T, logins ...login) *buildkit.Builder {
 	t.Helper()
 	d, err := embedded.Start(t.Context(), embedded.Options{Root: t.TempDir()})
 	if err != nil {
@@ -35,7 +55,8 @@ func freshBuilder(t *testing.T, logins ...buildkit.Login) *buildkit.Builder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := buildkit.New(c, logins...)
+	b := buildkit.New(c)
+	b.Keychain = authn.NewMultiKeychain(keychains(logins)...)
 	t.Cleanup(func() {
 		b.Close()
 		if err := d.Close(); err != nil {
@@ -99,8 +120,8 @@ func TestCacheFaultsAreWarnings(t *testing.T) {
 	}{
 		"not there":      {b, strings.TrimPrefix(gone.URL, "http://")},
 		"no login":       {freshBuilder(t), host},
-		"another's":      {freshBuilder(t, buildkit.Login{Host: "other.test", User: "convox", Password: registryPassword}), host},
-		"wrong password": {freshBuilder(t, buildkit.Login{Host: host, User: "convox", Password: "wrong-password"}), host},
+		"another's":      {freshBuilder(t, login{Host: "other.test", User: "convox", Password: registryPassword}), host},
+		"wrong password": {freshBuilder(t, login{Host: host, User: "convox", Password: "wrong-password"}), host},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := spec(t, source(t, staged))

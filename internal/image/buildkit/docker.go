@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -28,16 +29,18 @@ const DefaultDocker = "unix:///var/run/docker.sock"
 // Docker builds with the BuildKit inside Docker's engine, over the engine's own
 // socket: neither the docker command nor a daemon of BuildKit is needed.
 type Docker struct {
+	// Keychain has the credentials for the registries of base images; nil has none.
+	Keychain authn.Keychain
+
 	client *client.Client
 	engine engine
-	logins []Login
 }
 
 var _ image.Cacher = (*Docker)(nil)
 
 // DialDocker connects to an engine by its address, unix:///PATH or
 // tcp://HOST:PORT without TLS, and returns once its BuildKit has answered.
-func DialDocker(ctx context.Context, address string, logins ...Login) (*Docker, error) {
+func DialDocker(ctx context.Context, address string) (*Docker, error) {
 	e, err := newEngine(address)
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func DialDocker(ctx context.Context, address string, logins ...Login) (*Docker, 
 	if err != nil {
 		return nil, err
 	}
-	return &Docker{client: c, engine: e, logins: logins}, nil
+	return &Docker{client: c, engine: e}, nil
 }
 
 // Close ends the connection to the engine.
@@ -66,11 +69,14 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache, d.logins)
+	useCache(&opt, s.Cache)
 	name := "convox-ci/build:" + rand.Text()
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"
 	opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()} // which engines grant by default
+	if d.Keychain != nil {
+		opt.Session = append(opt.Session, credentials(d.Keychain))
+	}
 	if _, err = solve(ctx, d.client, opt, log); err == nil {
 		err = d.save(ctx, name, s.Layout)
 	}

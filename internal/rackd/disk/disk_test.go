@@ -43,7 +43,7 @@ func TestPromises(t *testing.T) {
 				closed(t, s)
 			}
 			s = open(t, dir, "the test")
-			return rackd.Stores{Apps: s, Builds: s, Releases: s, Objects: s, Parameters: s}
+			return rackd.Stores{Apps: s, Builds: s, Releases: s, Objects: s, Parameters: s, Registries: s}
 		}
 	})
 }

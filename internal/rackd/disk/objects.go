@@ -99,3 +99,11 @@ func (s *Store) OpenObject(_ context.Context, app, key string) (io.ReadCloser, e
 	}
 	return f, nil
 }
+
+// RemoveObjects implements [rackd.Objects].
+func (s *Store) RemoveObjects(_ context.Context, app string) error {
+	if app == "" || app == "." || app == partialDir { // names that no app has
+		return nil
+	}
+	return errors.Join(s.objects.RemoveAll(app), s.syncDir("."))
+}

@@ -32,6 +32,8 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
 		{"records outlive the process", testDurableRecords},
 		{"parameters", testParameters},
 		{"one of many changes of parameters wins", testRacingParameters},
+		{"what is removed is gone", testRemoval},
+		{"registries", testRegistries},
 		{"objects", testObjects},
 		{"objects under strange keys", testKeys},
 		{"objects are whole or absent", testWholeObjects},
