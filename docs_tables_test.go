@@ -46,7 +46,7 @@ func commands() map[string][]options.Field {
 		"releases manifest": new(workflow.ReleaseManifestInputs), "env": new(workflow.ListEnvInputs), "env get": new(workflow.EnvGetInputs),
 		"env set": new(workflow.EnvSetInputs), "apps": new(workflow.ConnectionInputs), "apps create": new(workflow.Target),
 		"racks": new(workflow.RacksInputs), "rack serve": new(app.ServeInputs),
-		"rack params": new(workflow.ConnectionInputs), "rack params set": new(workflow.SetRackParamsInputs),
+		"rack params": new(workflow.ConnectionInputs), "rack params set": new(workflow.SetRackParamsInputs), "rack token": new(workflow.TokenInputs),
 	} {
 		all[name] = options.Fields(in)
 	}

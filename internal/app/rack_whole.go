@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"errors"
+	"net/http"
 	"path/filepath"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
@@ -72,13 +73,18 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if o.keepBuilds > 0 {
 		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
 	}
+	return r, r.open(o, server.Handler())
+}
+
+// open serves the API of a rack, by TLS if it is to be so.
+func (r *runningRack) open(o rackOptions, api http.Handler) (err error) {
 	if r.certificate, err = o.tls.certificate(o.data, o.listen); err != nil {
-		return r, err
+		return err
 	}
-	if r.address, err = r.listenSafely(o.listen, server.Handler()); err != nil {
-		return r, inputFault("listen", err)
+	if r.address, err = r.listenSafely(o.listen, api); err != nil {
+		return inputFault("listen", err)
 	}
-	return r, nil
+	return nil
 }
 
 // serveRegistry starts the registry, by default at the address that manifests
