@@ -281,7 +281,9 @@ func TestClassicBuilder(t *testing.T) {
 		args = append(args, "--build-arg", arg+"="+base)
 	}
 	docker(t, append(args, dir)...)
-	if got := docker(t, "run", "--rm", "--network", "none", "--entrypoint", "sh", "convox-ci/classic:test", "-c", "convox-ci version && cat /etc/ssl/certs/ca-certificates.crt || true"); !strings.HasPrefix(got, "dev") && !strings.HasPrefix(got, "v") {
+	got := docker(t, "run", "--rm", "--network", "none", "--entrypoint", "sh", "convox-ci/classic:test", "-c",
+		"convox-ci version && tail -n 1 /etc/ssl/certs/ca-certificates.crt")
+	if version, authorities, _ := strings.Cut(got, "\n"); !strings.HasPrefix(version, "dev") && !strings.HasPrefix(version, "v") || authorities == "" {
 		t.Errorf("the image says %q", got)
 	}
 }

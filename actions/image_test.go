@@ -120,8 +120,8 @@ func (s *step) values(t *testing.T, file string) map[string]string {
 // TestInputsReachTheImage: those with a hyphen, and those by an older name.
 func TestInputsReachTheImage(t *testing.T) {
 	s := newStep(t, "inputs")
-	s.env["INPUT_BUILDARGS"] = "COLOUR=teal"
-	if log := s.run(t); !strings.Contains(log, "rake build was run, COLOUR is teal") {
+	s.env["INPUT_BUILDARGS"] = "COLOUR=plum"
+	if log := s.run(t); !strings.Contains(log, "rake build was run, COLOUR is plum") {
 		t.Fatalf("the build said:\n%s", log)
 	}
 	got := s.values(t, "env")
