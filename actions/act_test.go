@@ -12,7 +12,7 @@ func TestWorkflows(t *testing.T) {
 	for _, app := range []string{"myapp", "myrailsapp", "shop"} {
 		r.run(t, "apps", "create", app)
 	}
-	for _, workflow := range []string{"older-deploy.yml", "older-chain.yml", "older-inputs.yml", "verbs.yml", "failing.yml"} {
+	for _, workflow := range []string{"older-deploy.yml", "older-chain.yml", "older-inputs.yml", "older-promote.yml", "verbs.yml", "failing.yml"} {
 		t.Run(workflow, func(t *testing.T) {
 			secret := "CONVOX_DEPLOY_KEY=" + key
 			given := "--secret"

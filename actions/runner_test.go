@@ -80,7 +80,7 @@ var released = regexp.MustCompile(`(?m)^  image: .*Dockerfile$`)
 var ours = regexp.MustCompile(`uses: convox/action-(\w+)@v\d+`)
 
 // repository makes a checkout of an app with the Actions in it, as a release has
-// them, and a workflow of testdata.
+// them, and a workflow of testdata, in which rack.example.com is the rack.
 func repository(t *testing.T, workflow string) string {
 	t.Helper()
 	dir := tree(t)
@@ -108,9 +108,10 @@ func repository(t *testing.T, workflow string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	console := need(t, shared.rack).console
 	files := map[string]string{
-		"ca.pem":       string(need(t, shared.rack).console.ca),
-		"workflow.yml": ours.ReplaceAllString(string(text), "uses: ./actions/$1"),
+		"ca.pem":       string(console.ca),
+		"workflow.yml": strings.ReplaceAll(ours.ReplaceAllString(string(text), "uses: ./actions/$1"), "rack.example.com", console.host()),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
