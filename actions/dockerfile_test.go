@@ -51,11 +51,11 @@ func (l *lab) stages() (map[string]string, error) {
 	files := map[string][]byte{
 		"tools/bin/busybox":                       busybox,
 		"tools/etc/ssl/certs/ca-certificates.crt": []byte("roots\n"),
-		"programs/linux/amd64/convox-ci":          []byte("for amd64\n"),
-		"programs/linux/arm64/convox-ci":          []byte("for arm64\n"),
-		"programs/linux/convox-ci":                program, // for builders that know one machine
+		"compiled/linux/amd64/convox-ci":          []byte("for amd64\n"),
+		"compiled/linux/arm64/convox-ci":          []byte("for arm64\n"),
+		"compiled/linux/convox-ci":                program, // for builders that know one machine
 	}
-	files["programs/linux/"+runtime.GOARCH+"/convox-ci"] = program
+	files["compiled/linux/"+runtime.GOARCH+"/convox-ci"] = program
 	for name, data := range files {
 		full := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
@@ -70,7 +70,7 @@ func (l *lab) stages() (map[string]string, error) {
 			return nil, err
 		}
 	}
-	return map[string]string{"TOOLS": filepath.Join(dir, "tools"), "BUSYBOX": filepath.Join(dir, "tools"), "PROGRAMS": filepath.Join(dir, "programs")}, nil
+	return map[string]string{"TOOLS": filepath.Join(dir, "tools"), "BUSYBOX": filepath.Join(dir, "tools"), "COMPILED": filepath.Join(dir, "compiled")}, nil
 }
 
 // staticBusybox is the machine's busybox, which runs without a system around it.
@@ -109,7 +109,7 @@ func (l *lab) pack() (v1.ImageIndex, error) {
 	directories := map[string]string{"context": "..", "dockerfile": ".."}
 	for arg, path := range stages {
 		stage := strings.ToLower(arg)
-		opt.FrontendAttrs["build-arg:"+arg] = stage
+		opt.FrontendAttrs["build-arg:"+arg] = stage // which compiled does not need: a context has the place of the stage of its name
 		opt.FrontendAttrs["context:"+stage] = "local:" + stage
 		directories[stage] = path
 	}
@@ -247,9 +247,12 @@ func TestImageForEachMachine(t *testing.T) {
 	}
 }
 
-// unneeded are the stages that the image of the Action is made without where the
-// programs are there already. BuildKit leaves them out by itself.
-var unneeded = regexp.MustCompile(`(?ms)^FROM [^\n]* AS (compiled|ci)$.*?^(FROM )`)
+// The classic builder makes stages that the image of the Action does not need, and
+// knows no contexts that have the place of a stage.
+var (
+	unneeded = regexp.MustCompile(`(?ms)^FROM [^\n]* AS ci$.*?^(FROM )`)
+	compiles = regexp.MustCompile(`(?ms)^FROM [^\n]* AS compiled$.*?^(FROM |#)`)
+)
 
 // TestClassicBuilder: the builder of older engines, which act uses, makes the image too.
 func TestClassicBuilder(t *testing.T) {
@@ -259,9 +262,8 @@ func TestClassicBuilder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for unneeded.Match(text) {
-		text = unneeded.ReplaceAll(text, []byte("$2"))
-	}
+	text = unneeded.ReplaceAll(text, []byte("$1"))
+	text = append([]byte("ARG COMPILED\n"), compiles.ReplaceAll(text, []byte("FROM $${COMPILED} AS compiled\n$1"))...)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), text, 0o644); err != nil {
 		t.Fatal(err)

@@ -36,20 +36,17 @@ func main() {
 
 // recipe is a Dockerfile whose compiling stage must not be needed. It has no ARG in
 // its last stages, after which the classic builder forgets the platform.
-const recipe = `ARG PROGRAMS=compiled
-FROM no.such.registry.invalid/golang:1.26.8 AS compiled
+const recipe = `FROM no.such.registry.invalid/golang:1.26.8 AS compiled
 COPY . .
 RUN scripts/build /linux/$TARGETARCH/convox-ci
 
-FROM ${PROGRAMS} AS programs
-
 FROM scratch AS ci
-COPY --from=programs /linux/*/convox-ci /usr/bin/convox-ci
+COPY --from=compiled /linux/*/convox-ci /usr/bin/convox-ci
 COPY action.yml /
 ENTRYPOINT ["/usr/bin/convox-ci"]
 
 FROM scratch
-COPY --from=programs /linux/*/convox-ci /convox-ci
+COPY --from=compiled /linux/*/convox-ci /convox-ci
 ENTRYPOINT ["/convox-ci"]
 `
 
