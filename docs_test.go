@@ -156,7 +156,7 @@ func literal(e ast.Expr) string {
 
 // TestLinks: what a page points at in this repository is there.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+	link := regexp.MustCompile(`(?:\]\(|src=")([^)"#\s]*)(?:#([^)\s]*))?[)"]`)
 	all := pages(t)
 	for name, text := range all {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
