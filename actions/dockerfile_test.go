@@ -24,6 +24,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/tonistiigi/fsutil"
 
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 )
@@ -39,7 +40,7 @@ func (l *lab) stages() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		return nil, err
 	}
@@ -71,16 +72,6 @@ func (l *lab) stages() (map[string]string, error) {
 		}
 	}
 	return map[string]string{"TOOLS": filepath.Join(dir, "tools"), "BUSYBOX": filepath.Join(dir, "tools"), "COMPILED": filepath.Join(dir, "compiled")}, nil
-}
-
-// staticBusybox is the machine's busybox, which runs without a system around it.
-func staticBusybox() ([]byte, error) {
-	for _, path := range []string{"/bin/busybox", "/usr/bin/busybox"} {
-		if data, err := os.ReadFile(path); err == nil {
-			return data, nil
-		}
-	}
-	return nil, errors.New("busybox is missing; on Debian and Ubuntu: apt-get install busybox-static")
 }
 
 // pack builds the Dockerfile for two machines in one go, as releases are.
@@ -153,7 +144,7 @@ func forMachine(index v1.ImageIndex, architecture string) (v1.Image, error) {
 
 // loadImage puts the image for this machine into the engine.
 func (l *lab) loadImage() (string, error) {
-	address, err := l.docker()
+	e, err := l.engine()
 	if err != nil {
 		return "", err
 	}
@@ -174,7 +165,7 @@ func (l *lab) loadImage() (string, error) {
 		return "", err
 	}
 	defer os.Remove(archive)
-	_, err = output(dockerCommand(context.Background(), address, "load", "-i", archive))
+	_, err = output(e.Command(context.Background(), "load", "-i", archive))
 	return tag, err
 }
 
@@ -209,7 +200,7 @@ func files(t *testing.T, img v1.Image) map[string]string {
 // nothing else.
 func TestImageForEachMachine(t *testing.T) {
 	index := need(t, shared.index)
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +247,7 @@ var (
 
 // TestClassicBuilder: the builder of older engines, which act uses, makes the image too.
 func TestClassicBuilder(t *testing.T) {
-	need(t, shared.docker)
+	e := need(t, shared.engine)
 	stages := need(t, shared.stages)
 	text, err := os.ReadFile("../Dockerfile")
 	if err != nil {
@@ -275,7 +266,7 @@ func TestClassicBuilder(t *testing.T) {
 		if err := tarOf(&archive, path); err != nil {
 			t.Fatal(err)
 		}
-		cmd := dockerCommand(t.Context(), need(t, shared.docker), "import", "-", base)
+		cmd := e.Command(t.Context(), "import", "-", base)
 		cmd.Stdin = &archive
 		if _, err := output(cmd); err != nil {
 			t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
 
 // jobTag is the image that act runs jobs in. It needs bash and tail, no node.
@@ -21,11 +23,11 @@ var sharedLibrary = regexp.MustCompile(`(/\S+) \(0x`)
 
 // makeJobImage makes an image of the machine's own bash and a static busybox.
 func (l *lab) makeJobImage() (string, error) {
-	address, err := l.docker()
+	e, err := l.engine()
 	if err != nil {
 		return "", err
 	}
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +63,7 @@ func (l *lab) makeJobImage() (string, error) {
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	cmd := dockerCommand(context.Background(), address, "import", "-", jobTag)
+	cmd := e.Command(context.Background(), "import", "-", jobTag)
 	cmd.Stdin = &archive
 	_, err = output(cmd)
 	return jobTag, err
@@ -131,7 +133,7 @@ func repository(t *testing.T, workflow string) string {
 func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	t.Helper()
 	need(t, shared.image)
-	address, r := need(t, shared.docker), need(t, shared.rack)
+	e, r := need(t, shared.engine), need(t, shared.rack)
 	program, err := filepath.Abs("../bin/tools/act")
 	if err != nil {
 		t.Fatal(err)
@@ -144,6 +146,6 @@ func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = repository(t, workflow)
 	home := t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_HOST=" + address, "DOCKER_CONFIG=" + home}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_HOST=" + e.Address, "DOCKER_CONFIG=" + home}
 	return cmd
 }

@@ -10,8 +10,31 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
+
+// shared is the engine of all tests, started by the first that needs it.
+var shared func() (*enginetest.Engine, error)
+
+func TestMain(m *testing.M) { os.Exit(withEngine(m.Run)) }
+
+func withEngine(run func() int) int {
+	var started *enginetest.Engine
+	shared = sync.OnceValues(func() (*enginetest.Engine, error) {
+		e, err := enginetest.Start()
+		started = e
+		return e, err
+	})
+	defer func() {
+		if started != nil {
+			started.Close()
+		}
+	}()
+	return run()
+}
 
 // program is what a checkout of the tests is the source of: what is looked at of
 // convox-ci by the scripts.
