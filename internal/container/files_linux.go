@@ -115,6 +115,10 @@ func (e *Engine) Unpack(id string, r io.Reader) error {
 		return err
 	}
 	defer in.close()
+	return in.unpack(r)
+}
+
+func (in *inside) unpack(r io.Reader) error {
 	archive, left := tar.NewReader(r), int64(maxCopied)
 	for range maxEntries {
 		h, err := archive.Next()
