@@ -94,12 +94,12 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (stock *
 	r.closers = append(r.closers, func() error { stop(); return nil })
 	stock = registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
 	if o.registry != "" {
-		if r.registry, err = r.listen(o.registry, stock); err != nil {
+		if r.registry, err = r.listen(o.registry, rackd.Steady(stock)); err != nil {
 			return nil, inputFault("registry-listen", err)
 		}
 		return stock, nil
 	}
-	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, stock)
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, rackd.Steady(stock))
 	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}

@@ -112,6 +112,11 @@ func (s *Server) putSystem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	for _, option := range []string{"count", "type", "version"} {
+		if f.Get(option) != "" {
+			return fault(http.StatusNotImplemented, "this rack is one machine, of the version of its program: its %s cannot be set", option)
+		}
+	}
 	given, err := url.ParseQuery(f.Get("parameters"))
 	if err != nil {
 		return fault(http.StatusBadRequest, "reading the parameters: %v", err)
