@@ -26,6 +26,9 @@ type Options struct {
 	// Mirrors maps the host of a registry, as image names have it, to the one
 	// that is asked over plain HTTP in its place. The first is never asked.
 	Mirrors map[string]string
+	// Notice is told, once, if the limits of steps cannot be held on this machine;
+	// nil for nobody.
+	Notice func(string)
 }
 
 // Daemon is a running BuildKit.
