@@ -16,21 +16,18 @@ type BuildLimits struct {
 	Timeout time.Duration `env:"build-timeout" usage:"limit for each build, once it does not wait for others any more (default: none)"`
 }
 
-// wrongLimits finds limits under which no build could run.
+// wrongLimits finds limits under which no step could run.
 func (in *BuildLimits) wrongLimits() (found []options.Problem) {
 	for _, l := range []struct {
 		input        string
 		value, least int
 	}{
-		{"builds-at-once", in.Builds, 1}, {"build-cpu", in.CPU, image.LeastCPU}, {"build-memory", in.Memory, image.LeastMemory},
+		{"build-cpu", in.CPU, image.LeastCPU}, {"build-memory", in.Memory, image.LeastMemory},
 	} {
 		if l.value != 0 && l.value < l.least {
 			found = append(found, options.Problem{Input: l.input, Value: strconv.Itoa(l.value), Message: "is too little",
 				Accepted: []string{"a number from " + strconv.Itoa(l.least) + " on"}})
 		}
-	}
-	if in.Timeout < 0 {
-		found = append(found, options.Problem{Input: "build-timeout", Value: in.Timeout.String(), Message: "is no time to build in", Accepted: []string{"30m", "1h"}})
 	}
 	return found
 }

@@ -53,7 +53,7 @@ func run(args []string) error {
 	case len(args) == 2 && args[0] == "grow":
 		return grow(args[1])
 	}
-	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | random FILE | fail LINE... | exit STATUS | cat | hold | count LINES | grow MEGABYTES")
+	return fmt.Errorf("usage: tool print LINE... | env NAME | write NAME FILE | random FILE | fail LINE... | exit STATUS | cat | hold | count LINES | grow NAME")
 }
 
 // hold waits until the gate at an address is opened. It ends with the process
@@ -112,9 +112,9 @@ func pass(gate, name string) (leave func() error, err error) {
 	}, nil
 }
 
-// grow takes so much memory, and uses all of it.
-func grow(megabytes string) error {
-	n, err := strconv.Atoi(megabytes)
+// grow takes so much memory as a variable says, and uses all of it.
+func grow(variable string) error {
+	n, err := strconv.Atoi(os.Getenv(variable))
 	if err != nil {
 		return err
 	}
