@@ -39,7 +39,7 @@ func TestKilledRackLosesNothing(t *testing.T) {
 	known := &acknowledged{releases: map[string]string{}, apps: map[string]bool{"web": true}, builds: map[string]bool{}}
 	printed := ""
 	for round := range rounds {
-		r := serveKillable(t, data)
+		r := serveKillable(t, data, "--tls-self-signed")
 		if printed != "" && r.fingerprint != printed {
 			t.Errorf("the certificate was not kept: %s, then %s", printed, r.fingerprint)
 		}
@@ -63,7 +63,7 @@ func TestKilledRackLosesNothing(t *testing.T) {
 		all.Wait()
 		<-r.gone
 	}
-	r := serveKillable(t, data)
+	r := serveKillable(t, data, "--tls-self-signed")
 	known.check(t, r)
 	r.kill()
 	<-r.gone
@@ -186,18 +186,22 @@ func (a *acknowledged) check(t *testing.T, r *killable) {
 // killable is a rack in a process of its own.
 type killable struct {
 	url, fingerprint string
+	process          int // its id
 	http             *http.Client
 	kill             func()
 	gone             chan struct{} // closed when the process has ended
 }
 
-var readyTLS = regexp.MustCompile(`(?s)TLS: +SHA-256 (\S+)\n.*RACK_URL=(https://)convox:PASSWORD@(\S+)\nReady\n$`)
+var readyAt = regexp.MustCompile(`(?s)(?:TLS: +SHA-256 (\S+)\n.*)?RACK_URL=(https?://)convox:PASSWORD@(\S+)\nReady\n$`)
 
-func serveKillable(t *testing.T, data string) *killable {
+// serveKillable starts a rack that builds with the embedded BuildKit.
+func serveKillable(t *testing.T, data string, flags ...string) *killable {
 	t.Helper()
 	ctx, kill := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "convox-ci", "rack", "serve", "--data", data, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--tls-self-signed")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "CONVOX_PASSWORD=" + key}
+	args := []string{"rack", "serve", "--data", data, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0"}
+	cmd := exec.CommandContext(ctx, "convox-ci", append(args, flags...)...)
+	home := t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "CONVOX_PASSWORD=" + key, "DOCKER_HOST=unix://" + filepath.Join(home, "no-docker.sock")}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +210,7 @@ func serveKillable(t *testing.T, data string) *killable {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r := &killable{kill: kill, gone: make(chan struct{})}
+	r := &killable{process: cmd.Process.Pid, kill: kill, gone: make(chan struct{}), http: &http.Client{}}
 	said, lines := "", bufio.NewReader(out)
 	for !strings.HasSuffix(said, "\nReady\n") {
 		line, err := lines.ReadString('\n')
@@ -222,12 +226,14 @@ func serveKillable(t *testing.T, data string) *killable {
 		cmd.Wait() // it was killed
 	}()
 	t.Cleanup(func() { kill(); <-r.gone })
-	m := readyTLS.FindStringSubmatch(said)
+	m := readyAt.FindStringSubmatch(said)
 	if m == nil {
 		t.Fatalf("the rack said %q", said)
 	}
 	r.url, r.fingerprint = m[2]+url.UserPassword("convox", key).String()+"@"+m[3], m[1]
-	r.http = trusting(t, filepath.Join(data, "certificate.pem"), m[1])
+	if m[1] != "" {
+		r.http = trusting(t, filepath.Join(data, "certificate.pem"), m[1])
+	}
 	return r
 }
 

@@ -67,6 +67,7 @@ func stories(t *testing.T, dir string) testscript.Params {
 			"match":       match,
 			"opengate":    openGate,
 			"outputs":     outputs,
+			"parameters":  setParameters,
 			"pick":        pick,
 			"polled":      polled,
 			"rack":        serveRack,

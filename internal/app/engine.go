@@ -27,6 +27,7 @@ type engine struct {
 	mirrors  map[string]string // likewise
 	keychain authn.Keychain    // for the registries of base images and of the build cache
 	variable func(name string) string
+	notice   func(line string)
 
 	mu      sync.Mutex
 	builder image.Builder
@@ -121,7 +122,7 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	// The daemon outlives the build that needs it first.
 	ctx = context.WithoutCancel(ctx)
-	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors})
+	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors, Notice: e.notice})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
@@ -48,7 +49,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
 	keys := keychain(ownKeychain{r.registry, o.password}, store)
-	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable}
+	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
@@ -64,7 +65,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images},
 		Images:     images,
-		Containers: container.New(run, images.Image), Access: access, Cache: cache,
+		Containers: container.New(run, images.Image), Access: access, Cache: cache, Limits: o.limits.ofRack(),
 	})
 	if err != nil {
 		return r, err
@@ -74,6 +75,11 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
 	}
 	return r, r.open(o, server.Handler())
+}
+
+// ofRack are the limits in the words of the rack.
+func (in BuildLimits) ofRack() rackd.Limits {
+	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Step: image.Limits{CPU: in.CPU, Memory: in.Memory}}
 }
 
 // open serves the API of a rack, by TLS if it is to be so.

@@ -27,6 +27,7 @@ type rackOptions struct {
 	tls            tlsOptions
 	private        bool // images may be taken from private addresses
 	keepBuilds     int  // of each app; 0 keeps all
+	limits         BuildLimits
 	notice         func(line string)
 }
 

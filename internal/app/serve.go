@@ -22,14 +22,15 @@ type ServeInputs struct {
 	TLS      bool           `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
 	Cert     options.Path   `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
 	Key      options.Path   `env:"tls-key" usage:"PEM file of that certificate's private key"`
-	Private  string         `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
+	BuildLimits
+	Private string `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
 }
 
 // Check refuses to open a rack or its registry without a password to a network:
 // whoever can reach them can run programs as the user who started the rack, or
 // replace the images of its apps.
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
-	found := &options.Error{Problems: in.wrongTLS()}
+	found := &options.Error{Problems: append(in.wrongTLS(), in.wrongLimits()...)}
 	for _, a := range []struct{ input, address, example string }{
 		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, "127.0.0.1:5017"},
 	} {
@@ -81,6 +82,7 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(), notice: p.notice,
 		tls:        tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
 		keepBuilds: in.Keep,
+		limits:     in.BuildLimits,
 		private:    in.Private == "allow" || in.Private == "" && onLoopback(in.Listen),
 		owner:      fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
 	})

@@ -41,6 +41,7 @@ type Order struct {
 	NoCache     bool               // build every step anew
 	Repository  string             // host/name that images are pushed to
 	Cache       Cache              // where layers outlive the builder
+	Limits      image.Limits       // of each build step
 }
 
 // Image is one service's image in the registry.

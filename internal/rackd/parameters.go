@@ -27,6 +27,10 @@ const (
 	buildCleanup   = "BuildCacheCleanup"
 	buildRetention = "BuildCacheRetentionDays"
 	buildMethod    = "BuildMethod"
+	buildCPU       = "BuildCpu"
+	buildMemory    = "BuildMemory"
+	fargateCPU     = "FargateBuildCpu"
+	fargateMemory  = "FargateBuildMemory"
 
 	yes     = "Yes"
 	fargate = "fargate"
@@ -41,9 +45,10 @@ type parameter struct {
 }
 
 // parameters are those of a v2 rack that concern builds, and those that scripts
-// set on any rack. The first four mean here what they mean there; the others
-// size and place machines that this rack does not have, and are kept for the
-// clients that set and read them.
+// set on any rack. The first four mean here what they mean there; those of CPU and
+// memory limit each build step once they were set; the others size and place
+// machines that this rack does not have, and are kept for the clients that set and
+// read them.
 func parameters() []parameter {
 	yesNo := []string{yes, "No"}
 	return []parameter{
@@ -51,15 +56,15 @@ func parameters() []parameter {
 		{name: buildCleanup, value: "No", allowed: yesNo},
 		{name: buildRetention, value: "30", number: true, least: 1, most: 365},
 		{name: buildMethod, value: "ec2", allowed: []string{"ec2", fargate}},
-		{name: "BuildCpu", value: "256"},
+		{name: buildCPU, value: "256"},
 		{name: "BuildImage"},
 		{name: "BuildInstance", value: "t3.small"},
 		{name: "BuildInstancePolicy"},
 		{name: "BuildInstanceSecurityGroup"},
-		{name: "BuildMemory", value: "1000"},
+		{name: buildMemory, value: "1000"},
 		{name: "BuildVolumeSize", value: "100", number: true},
-		{name: "FargateBuildCpu"},
-		{name: "FargateBuildMemory"},
+		{name: fargateCPU},
+		{name: fargateMemory},
 		{name: "HttpProxy"},
 		{name: "LogRetention"},
 		{name: "PrivateBuild", value: "No", allowed: yesNo},

@@ -19,7 +19,7 @@ import (
 // behaviour it reproduces. Clients compare it as text to choose their calls.
 const Version = "20260531001024"
 
-// DefaultBuilds is how many builds run at once unless [Config] says otherwise:
+// DefaultBuilds is how many builds run at once unless [Limits] say otherwise:
 // a build is as wide as its Dockerfiles allow, so a few fill a machine.
 const DefaultBuilds = 2
 
@@ -33,7 +33,7 @@ type Config struct {
 	Registry string       // host and port under which images are pushed and pulled
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
-	Builds   int          // how many run at once; below 1 it is DefaultBuilds
+	Limits   Limits       // of builds
 
 	Containers Containers // that commands are run in; nil refuses them
 	Cache      BuildCache // nil for a registry that can have none
@@ -47,7 +47,7 @@ type Server struct {
 	logs      *hub
 	logins    *logins
 	cancels   *cancels
-	slots     chan struct{} // one for each build that may run
+	queue     *queue // of builds
 	processes processes
 	chronicle *chronicle
 	busy      sync.WaitGroup  // builds, processes and commands in them
@@ -67,15 +67,15 @@ type locks struct {
 // New makes a rack over its stores. Builds that the stores still call running
 // belong to a process that is gone: they become failed, and their logs say why.
 func New(ctx context.Context, c Config) (*Server, error) {
-	if c.Builds < 1 {
-		c.Builds = DefaultBuilds
+	if c.Limits.AtOnce < 1 {
+		c.Limits.AtOnce = DefaultBuilds
 	}
 	logs, err := newHub(c.Spool)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
+		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, queue: newQueue(c.Limits.AtOnce), processes: newProcesses(),
 	}
 	s.chronicle = newChronicle(s.processes.news)
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))

@@ -87,12 +87,25 @@ func (s *Server) run(ctx context.Context, j job, log *liveLog) {
 	}
 }
 
-// attempt builds, in a slot and a directory of its own.
+// attempt builds when it is the build's turn, for as long as it may take.
 func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
-	if err := s.takeSlot(ctx, log); err != nil {
+	err := s.queue.enter(ctx, j.app, func() {
+		fmt.Fprintf(log, "Waiting: as many builds run as may run at once (%d)\n", s.Limits.AtOnce)
+	})
+	if err != nil {
 		return err
 	}
-	defer func() { <-s.slots }()
+	defer s.queue.leave(j.app)
+	ctx, done := s.timed(ctx)
+	defer done()
+	if err = s.produce(ctx, j, log); err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// produce builds in a directory of its own.
+func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 	s.pushing.RLock()
 	defer s.pushing.RUnlock()
 	dir := filepath.Join(s.Spool, "work", j.id)
@@ -114,27 +127,12 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 	images, err := s.Baker.Bake(ctx, s.caching(ctx, bake.Order{
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
 		Development: j.development, NoCache: j.noCache, Repository: s.Registry + "/" + j.app,
+		Limits: s.stepLimits(ctx, log),
 	}, log), log)
 	for _, i := range images {
 		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
 	}
 	return err
-}
-
-// takeSlot waits until this build may run.
-func (s *Server) takeSlot(ctx context.Context, log io.Writer) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	default:
-		fmt.Fprintf(log, "Waiting: as many builds run as may run at once (%d)\n", cap(s.slots))
-	}
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // fetch unpacks the source of a build into a directory.
