@@ -17,7 +17,8 @@ const module = "github.com/convox-ci/convox-ci/"
 // module it may import. A package that is in no row fails the test, so a new
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
-	"cmd/convox-ci": {"internal/app"},
+	"cmd/convox-ci":  {"internal/app"},
+	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
@@ -28,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/bake":                    {"internal/manifest", "internal/image"},
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
+	"internal/image/entry":             {"internal/image"},
 	"internal/buildlog":                nil,
 	"internal/ci":                      nil,
 	"internal/commit":                  nil,
@@ -38,6 +40,7 @@ var mayImport = map[string][]string{
 	"internal/rack":                    nil,
 	"internal/image":                   nil,
 	"internal/container":               nil,
+	"internal/convoxenv":               nil,
 	"internal/carried":                 nil,
 	"internal/carried/pack":            nil,
 	"internal/registry":                nil,

@@ -5,13 +5,16 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/carried"
 	"github.com/convox-ci/convox-ci/internal/container"
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
+	"github.com/convox-ci/convox-ci/internal/image/entry"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
@@ -63,7 +66,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
-		Baker:      &bake.Baker{Builder: engine, Registry: images},
+		Baker:      &bake.Baker{Builder: engine, Registry: images, Wrapper: &entry.Wrapper{Programs: convoxEnv}},
 		Images:     images,
 		Containers: container.New(run, images.Image), Access: access, Cache: cache, Limits: o.limits.ofRack(),
 	})
@@ -80,6 +83,15 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 // ofRack are the limits in the words of the rack.
 func (in BuildLimits) ofRack() rackd.Limits {
 	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Step: image.Limits{CPU: in.CPU, Memory: in.Memory}}
+}
+
+// convoxEnv is the program that is put into images.
+func convoxEnv(architecture string) ([]byte, error) {
+	program, err := carried.ConvoxEnv(architecture)
+	if errors.Is(err, carried.ErrNone) {
+		return nil, fmt.Errorf("%w: %w", image.ErrNoProgram, err)
+	}
+	return program, err
 }
 
 // open serves the API of a rack, by TLS if it is to be so.

@@ -4,6 +4,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -56,4 +57,23 @@ type Cacher interface {
 	Builder
 	// Caches tells whether it is able to.
 	Caches(ctx context.Context) bool
+}
+
+// ErrNoProgram is the kind of the error of a [Wrapper] without a program for the
+// architecture of an image.
+var ErrNoProgram = errors.New("no program for this architecture")
+
+// WrapperFile is the file that the program of a [Wrapper] has in images, which a
+// Rack calls by this name as well.
+const WrapperFile = "/convox-env"
+
+// Wrapper knows what the image of a layout starts with, and puts a program before
+// that. It may be used from many goroutines at once, each with another layout.
+type Wrapper interface {
+	// Entrypoint reads the entry point; nil if there is none.
+	Entrypoint(layout string) ([]string, error)
+	// Wrap puts the program into the image and before its entry point, and changes
+	// nothing else of it. After an error, which may be [ErrNoProgram], the image is
+	// as it was.
+	Wrap(layout string) error
 }

@@ -102,7 +102,7 @@ func settled(ctx context.Context, c BuildCache, parameters map[string]string) er
 const withoutCache = "WARNING: docker buildx is not available in the build image, building without the persistent cache"
 
 // caching says in an order what of earlier builds may be used, and what is left
-// for later ones:
+// for later ones, where persists says whether the rack has BuildCache=Yes:
 //
 //	                      BuildCache=No      BuildCache=Yes
 //	ec2                   the engine's own   the engine's own and the repository, written too
@@ -112,13 +112,9 @@ const withoutCache = "WARNING: docker buildx is not available in the build image
 //
 // With fargate and layers in the repository the engine's own are used as well:
 // they are the same ones.
-func (s *Server) caching(ctx context.Context, o bake.Order, log io.Writer) bake.Order {
-	p, err := s.parameters(ctx)
-	if err != nil {
-		fmt.Fprintf(log, "WARNING: building without the persistent cache: %v\n", err)
-	}
-	away := p[buildMethod] == fargate // on a machine that keeps nothing
-	persists := p[buildCache] == yes && !(away && o.NoCache)
+func (s *Server) caching(ctx context.Context, o bake.Order, persists bool, log io.Writer) bake.Order {
+	away := o.Fargate // on a machine that keeps nothing
+	persists = persists && !(away && o.NoCache)
 	if persists && builds(o.Manifest) && !s.canCache(ctx) {
 		fmt.Fprintln(log, withoutCache)
 		persists = false
@@ -131,6 +127,7 @@ func (s *Server) caching(ctx context.Context, o bake.Order, log io.Writer) bake.
 	if o.NoCache {
 		return o
 	}
+	var err error
 	if o.Cache.Tags, err = s.Cache.Tags(ctx); err != nil {
 		fmt.Fprintf(log, "WARNING: the persistent cache was not read: %v\n", err)
 	}

@@ -48,8 +48,9 @@ var claims = []claim{
 	{"The rack extracts the archive and reads convox.yml.", showManifest, ""},
 	{"Images are built or pulled as convox.yml says.", showPull, ""},
 	{"Images are tagged and pushed to the rack's registry.", showPushed, ""},
+	{"Images start through convox-env, which is put into each.", showInjected, ""},
 	{"ECR is the registry.", nil, onAWS},
-	{"The metadata of the build is saved.", showBuilt, ""},
+	{"The metadata of the build is saved.", showMetadata, ""},
 	{"A release is made and saved.", showReleases, ""},
 	{"The release is not promoted until releases promote.", showPromote, ""},
 	{"builds info shows one build.", showInfo, ""},
@@ -76,7 +77,7 @@ var claims = []claim{
 
 // TestChecklist holds the rack against each sentence, or names why it cannot.
 func TestChecklist(t *testing.T) {
-	c := &checklist{machine: start(t)}
+	c := &checklist{machine: start(t, wrapped("bin/entry", ""))}
 	c.make()
 	for _, sentence := range claims {
 		t.Run(sentence.says, func(t *testing.T) {
@@ -124,6 +125,18 @@ func (c *checklist) hold(what string, ok bool) {
 
 func showBuilt(c *checklist) {
 	c.hold("complete", c.built.Status == rack.BuildComplete && c.built.App == "web" && !c.built.Ended.Before(c.built.Started))
+}
+
+func showMetadata(c *checklist) {
+	c.hold("metadata", c.built.Manifest != "" && c.built.Logs != "" && c.built.Release != "" && c.built.GitSHA == "0123abc" && c.built.Entrypoint == "bin/entry ''")
+}
+
+func showInjected(c *checklist) {
+	log := c.log(c.built.ID)
+	for _, service := range []string{"one", "two"} {
+		_, after, tagged := strings.Cut(log, " convox/web:"+service+"."+c.built.ID+"\n")
+		c.hold("injected", tagged && strings.HasPrefix(after, "Injecting: convox-env\nRunning: docker tag "))
+	}
 }
 
 // pushed tells whether the image of a service was.

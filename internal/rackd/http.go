@@ -69,6 +69,7 @@ func (s *Server) routes() []route {
 		{"GET", "/apps/{app}/releases", s.listReleases},
 		{"POST", "/apps/{app}/releases", s.createRelease},
 		{"GET", "/apps/{app}/releases/{id}", s.getRelease},
+		{"GET", "/apps/{app}/releases/{id}/env", s.getEnvironment},
 		{"POST", "/apps/{app}/releases/{id}/promote", s.promoteRelease},
 		{"GET", "/apps/{app}/processes", s.listProcesses},
 		{"GET", "/apps/{app}/processes/{id}", s.getProcess},

@@ -70,8 +70,13 @@ func (s *Server) removeRegistry(w http.ResponseWriter, r *http.Request) error {
 }
 
 // logIn tries the credentials of all registries that were added, as a Rack's
-// builder does before all else: one that does not take them ends the build.
-func (s *Server) logIn(ctx context.Context, log io.Writer) error {
+// builder does before all else: one that does not take them ends the build. A
+// builder on Fargate does not log in; here its images come with the credentials
+// all the same.
+func (s *Server) logIn(ctx context.Context, j job, log io.Writer) error {
+	if j.fargate {
+		return nil
+	}
 	all, err := s.Stores.Registries.ListRegistries(ctx)
 	if err != nil {
 		return err

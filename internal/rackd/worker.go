@@ -26,6 +26,7 @@ type job struct {
 	app, id, source, manifest string
 	args                      []string // NAME=VALUE
 	development, noCache      bool
+	fargate                   bool // the log is that of a builder there
 }
 
 // begin records a build as running and starts it.
@@ -114,7 +115,12 @@ func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 	if err := os.MkdirAll(tree, 0o700); err != nil {
 		return err
 	}
-	if err := s.logIn(ctx, log); err != nil {
+	p, err := s.parameters(ctx)
+	if err != nil {
+		fmt.Fprintf(log, "WARNING: building without the persistent cache: %v\n", err)
+	}
+	j.fargate = p[buildMethod] == fargate
+	if err := s.logIn(ctx, j, log); err != nil {
 		return err
 	}
 	if err := s.fetch(ctx, j, tree, log); err != nil {
@@ -126,9 +132,10 @@ func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 	}
 	images, err := s.Baker.Bake(ctx, s.caching(ctx, bake.Order{
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
-		Development: j.development, NoCache: j.noCache, Repository: s.Registry + "/" + j.app,
+		Development: j.development, NoCache: j.noCache, Fargate: j.fargate, Repository: s.Registry + "/" + j.app,
+		Built:  func(entrypoint []string) error { return s.recordEntrypoint(ctx, j, entrypoint) },
 		Limits: s.stepLimits(ctx, log),
-	}, log), log)
+	}, p[buildCache] == yes, log), log)
 	for _, i := range images {
 		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
 	}
@@ -207,7 +214,8 @@ func (s *Server) readManifest(ctx context.Context, j job, tree string) (*manifes
 	}
 	m, err := manifest.Load(text, env)
 	if err != nil {
-		return nil, nil, fmt.Errorf("parse manifest: %w", err)
+		doing := map[bool]string{false: "parse", true: "loading"}[j.fargate]
+		return nil, nil, fmt.Errorf("%s manifest: %w", doing, err)
 	}
 	return m, env, nil
 }
