@@ -9,8 +9,9 @@ import (
 
 // Names under which a step remembers what it has begun, see [Job].
 const (
-	rememberedBuild   = "build"
-	rememberedProcess = "process"
+	rememberedBuild    = "build"
+	rememberedExternal = "external" // a build that is made on this machine
+	rememberedProcess  = "process"
 )
 
 // Left is what a step that was killed has left behind on a rack.

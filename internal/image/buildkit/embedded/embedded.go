@@ -18,6 +18,9 @@ import (
 // ErrUnsupported: this machine cannot run the daemon; the text says what is missing.
 var ErrUnsupported = errors.New("the embedded BuildKit cannot run here")
 
+// ErrBusy: another daemon uses the same root.
+var ErrBusy = errors.New("another embedded BuildKit uses the directory")
+
 // Options say where the daemon keeps its state and how it reaches registries.
 type Options struct {
 	// Root is a directory of its own, which one daemon at a time may use;
@@ -43,16 +46,25 @@ const pipeSize = 1 << 20
 const maxMessage = 16 << 20
 
 // Start runs a daemon until it is closed; ctx bounds the start alone. It fails
-// with [ErrUnsupported] where the machine lacks what it needs.
+// with [ErrUnsupported] where the machine lacks what it needs, and with [ErrBusy]
+// where the root is in use. What a daemon that was killed has left there is ended
+// first.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
+	unlock, err := lock(o.Root)
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	control, err := controller(ctx, o)
+	var control *service
+	if err = Sweep(o.Root); err == nil {
+		control, err = controller(ctx, o)
+	}
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("embedded BuildKit: %w", err)
+		return nil, errors.Join(fmt.Errorf("embedded BuildKit: %w", err), unlock())
 	}
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
@@ -72,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		server.Stop()
 		<-served
 		stop()
-		return control.Close()
+		return errors.Join(control.Close(), unlock())
 	}}, nil
 }
 
