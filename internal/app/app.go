@@ -42,8 +42,9 @@ type process struct {
 	run     ci.Run
 	console *ci.Console
 	streams Streams
-	voice   *voice // that the console speaks with
-	local   bool   // the rack is in this process
+	voice   *voice    // that the console speaks with
+	local   bool      // the rack is in this process
+	engine  io.Closer // that builds on this machine; nil until one is used
 
 	verb    string          // that is carried out, by its name
 	summary bool            // is wanted

@@ -65,6 +65,11 @@ type placed interface{ Where() workflow.Target }
 // on carries a workflow out where its inputs say.
 func on[In placed](p *process, do func(context.Context, workflow.Job, In) error) func(context.Context, In) error {
 	return func(ctx context.Context, in In) error {
+		if b, ok := any(in).(interface{ Onsite() bool }); ok && b.Onsite() {
+			if err := p.beOnsite(); err != nil {
+				return err
+			}
+		}
 		return p.with(ctx, in.Where(), func(j workflow.Job) error {
 			return p.record(ctx, in, func() error { return do(ctx, j, in) })
 		})

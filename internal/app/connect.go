@@ -36,14 +36,14 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 		return err
 	}
 	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord,
-		Remember: p.console.Remember, Export: p.console.Export, Report: report}
+		Remember: p.console.Remember, Export: p.console.Export, Report: report, Engine: p.openEngine}
 	if t.App != "" { // check can do without
 		j.Output("app", t.App)
 	}
 	if t.Rack != "" { // with rack-url alone nobody has named it
 		j.Output("rack", t.Rack)
 	}
-	err = errors.Join(do(j), end(ctx, done))
+	err = errors.Join(do(j), end(ctx, done), end(ctx, p.closeEngine))
 	j.Output("duration", strconv.Itoa(int(time.Since(began).Seconds())))
 	j.Output("metadata", p.metadata())
 	return err
@@ -111,4 +111,12 @@ func (p *process) notice(line string) { fmt.Fprintln(p.console, line) }
 
 func inputFault(input string, err error) error {
 	return &options.Error{Problems: []options.Problem{{Input: input, Message: err.Error()}}}
+}
+
+// closeEngine ends what has built on this machine.
+func (p *process) closeEngine() error {
+	if p.engine == nil {
+		return nil
+	}
+	return p.engine.Close()
 }

@@ -26,6 +26,7 @@ type engine struct {
 	root     string            // of the embedded one
 	mirrors  map[string]string // likewise
 	keychain authn.Keychain    // for the registries of base images and of the build cache
+	alone    bool              // others may use the same root: then one without a cache will do
 	variable func(name string) string
 	notice   func(line string)
 
@@ -123,6 +124,9 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	// The daemon outlives the build that needs it first.
 	ctx = context.WithoutCancel(ctx)
 	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors, Notice: e.notice})
+	if e.alone && errors.Is(err, embedded.ErrBusy) {
+		d, err = e.startElsewhere(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -134,4 +138,14 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	b.Keychain = e.keychain
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
+}
+
+// startElsewhere starts a daemon that keeps nothing.
+func (e *engine) startElsewhere(ctx context.Context) (*embedded.Daemon, error) {
+	root, err := os.MkdirTemp("", "convox-ci-builder-")
+	if err != nil {
+		return nil, err
+	}
+	e.closers = append(e.closers, func() error { return os.RemoveAll(root) })
+	return embedded.Start(ctx, embedded.Options{Root: root, Mirrors: e.mirrors, Notice: e.notice})
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
-// ownKeychain knows the password of the embedded registry, and nothing else.
-type ownKeychain struct{ host, password string }
+// ownKeychain knows the credentials of one registry, and nothing else.
+type ownKeychain struct{ host, user, password string }
 
 // keychain has the credentials of the embedded registry, then those that were
 // added to the rack, then those of the user who started it.
@@ -25,7 +25,7 @@ func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	if r.RegistryStr() != k.host {
 		return authn.Anonymous, nil
 	}
-	return &authn.Basic{Username: "convox", Password: k.password}, nil
+	return &authn.Basic{Username: k.user, Password: k.password}, nil
 }
 
 // addedKeychain knows the registries that were added to the rack, as they are

@@ -51,7 +51,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	keys := keychain(ownKeychain{r.registry, o.password}, store)
+	keys := keychain(ownKeychain{r.registry, "convox", o.password}, store)
 	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")

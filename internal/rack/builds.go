@@ -13,6 +13,7 @@ type BuildOptions struct {
 	BuildArgs      []string // NAME=VALUE each; a comma cannot be carried
 	Description    string
 	Development    bool
+	External       bool // the build is made elsewhere, see [Client.UpdateBuild]
 	GitSHA         string
 	Manifest       string // path within the source; "" is convox.yml
 	NoCache        bool
@@ -35,6 +36,9 @@ func (o BuildOptions) form(source string) url.Values {
 	if o.Development {
 		f.Set("development", "true")
 	}
+	if o.External {
+		f.Set("external", "true")
+	}
 	if o.NoCache {
 		f.Set("no-cache", strconv.FormatBool(!o.cacheInverted))
 	}
@@ -44,8 +48,10 @@ func (o BuildOptions) form(source string) url.Values {
 	return f
 }
 
-// CreateBuild starts a build of a stored object. The answer holds the new id;
-// its status may be older than the build's own. [Client.StartBuild] does the same
+// CreateBuild starts a build of a stored object, or records one that is made
+// elsewhere, of no object: then the repository in the answer is where its images are
+// to be pushed to. The answer holds the new id; its status may be older than the
+// build's own. [Client.StartBuild] does the same
 // and outlives a lost answer.
 func (c *Client) CreateBuild(ctx context.Context, app, source string, o BuildOptions) (Build, error) {
 	var b Build

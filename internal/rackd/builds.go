@@ -47,6 +47,9 @@ func (s *Server) createBuild(w http.ResponseWriter, r *http.Request) error {
 	if err := supported(app.Generation, "1"); err != nil { // before any cache is touched
 		return err
 	}
+	if f.Get("external") == "true" {
+		return s.createExternal(r.Context(), w, app.Name, f)
+	}
 	j := job{
 		app: app.Name, source: f.Get("url"), manifest: f.Get("manifest"),
 		development: f.Get("development") == "true", noCache: f.Get("no-cache") == "true",

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/gorilla/mux"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
 var errCancelled = errors.New("the build was cancelled")
@@ -54,6 +56,14 @@ func (s *Server) cancelBuild(w http.ResponseWriter, r *http.Request) error {
 	b, err := s.build(r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"])
 	if err != nil {
 		return err
+	}
+	if external(b) {
+		if _, err := s.updateBuild(r.Context(), b.App, b.ID, func(b *rack.Build) {
+			b.Status, b.Ended, b.Reason = rack.BuildFailed, now(), errCancelled.Error()
+		}); err != nil {
+			return err
+		}
+		return done(w)
 	}
 	if !s.cancels.cancel(b.ID) {
 		return fault(http.StatusConflict, "build is not running: %s", b.ID)

@@ -98,6 +98,9 @@ func (s *Server) recover(ctx context.Context) error {
 			return err
 		}
 		for _, b := range slices.DeleteFunc(builds, rack.Build.Final) {
+			if external(b) && !abandoned(b) {
+				continue
+			}
 			if err := s.settle(ctx, b); err != nil {
 				return fmt.Errorf("build %s: %w", b.ID, err)
 			}

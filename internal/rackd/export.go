@@ -1,9 +1,7 @@
 package rackd
 
 import (
-	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +9,6 @@ import (
 	"os"
 
 	"github.com/gorilla/mux"
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -33,14 +30,6 @@ type Images interface {
 	Login(ctx context.Context, server, username, password string) error
 }
 
-// Entries of the archive of a build, besides that of the images. The log is one
-// that other racks pass over: they lose it.
-const (
-	recordEntry = "build.json"
-	logEntry    = "build.log"
-	imageSuffix = ".tar"
-)
-
 // exportBuild answers with the archive of a build: gzip around a tar stream of
 // its record, its images and its log. What can be known to be missing is an
 // error; whatever goes wrong after that breaks the connection.
@@ -54,18 +43,24 @@ func (s *Server) exportBuild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := parcel{build: b}
-	if p.size, p.images, err = s.Images.Save(ctx, refs); err != nil {
+	p := rack.Parcel{Build: b}
+	if p.Size, p.Images, err = s.Images.Save(ctx, refs); err != nil {
 		return err
 	}
-	if p.log, err = s.spoolLog(ctx, b); err != nil {
+	log, err := s.spoolLog(ctx, b)
+	if err != nil {
 		return err
 	}
-	if p.log != nil {
-		defer p.log.Close()
+	if log != nil {
+		defer log.Close()
+		info, err := log.Stat()
+		if err != nil {
+			return err
+		}
+		p.Log, p.LogSize = log, info.Size()
 	}
 	w.Header().Set("Content-Type", "application/x-gzip")
-	if err := p.write(w); err != nil {
+	if err := p.Write(w); err != nil {
 		s.say("export of build %s: %v", b.ID, err)
 		panic(http.ErrAbortHandler) // a v2 rack ends the archive with the text of the error, which clients take for success
 	}
@@ -126,48 +121,4 @@ func (s *Server) spoolLog(ctx context.Context, b rack.Build) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
-}
-
-// parcel is a build on its way out.
-type parcel struct {
-	build  rack.Build
-	size   int64 // of the archive of its images, in bytes
-	images func(io.Writer) error
-	log    *os.File // nil if there is none
-}
-
-func (p *parcel) write(w io.Writer) error {
-	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed) // layers are compressed already
-	if err != nil {
-		return err
-	}
-	to := tar.NewWriter(zip)
-	record, err := json.MarshalIndent(p.build, "", "  ")
-	if err != nil {
-		return err
-	}
-	add := func(name string, size int64, write func(io.Writer) error) {
-		if err == nil {
-			err = to.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Size: size})
-		}
-		if err == nil {
-			err = write(to)
-		}
-	}
-	add(recordEntry, int64(len(record)), func(w io.Writer) error { _, err := w.Write(record); return err })
-	add(p.build.App+"."+p.build.ID+imageSuffix, p.size, p.images)
-	if p.log != nil {
-		info, failed := p.log.Stat()
-		if failed != nil {
-			return failed
-		}
-		add(logEntry, info.Size(), func(w io.Writer) error { _, err := io.Copy(w, p.log); return err })
-	}
-	if err == nil {
-		err = to.Close()
-	}
-	if err == nil {
-		err = zip.Close()
-	}
-	return err
 }

@@ -101,7 +101,7 @@ func (a *arrival) receive(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	if a.build == nil {
-		return fmt.Errorf("unable to locate %s", recordEntry)
+		return fmt.Errorf("unable to locate %s", rack.RecordEntry)
 	}
 	if len(a.push) == 0 {
 		return errors.New("unable to locate manifest") // as a v2 rack says it of an archive without images
@@ -112,29 +112,29 @@ func (a *arrival) receive(ctx context.Context, r io.Reader) error {
 // entry takes one entry. Racks pass over those they do not know.
 func (a *arrival) entry(ctx context.Context, name string, in io.Reader) error {
 	switch {
-	case name == recordEntry:
+	case name == rack.RecordEntry:
 		data, err := io.ReadAll(io.LimitReader(in, maxRecord+1))
 		if err == nil && len(data) > maxRecord {
-			err = fmt.Errorf("%s is over the limit of %d bytes", recordEntry, maxRecord)
+			err = fmt.Errorf("%s is over the limit of %d bytes", rack.RecordEntry, maxRecord)
 		}
 		if err != nil {
 			return err
 		}
 		a.build = &rack.Build{}
 		if err := json.Unmarshal(data, a.build); err != nil {
-			return fmt.Errorf("%s: %w", recordEntry, err)
+			return fmt.Errorf("%s: %w", rack.RecordEntry, err)
 		}
-	case name == logEntry:
+	case name == rack.LogEntry:
 		a.log = true
 		return a.keepLog(in)
-	case strings.HasSuffix(name, imageSuffix):
+	case strings.HasSuffix(name, rack.ImageSuffix):
 		return a.load(ctx, name, in)
 	}
 	return nil
 }
 
 func (a *arrival) keepLog(in io.Reader) error {
-	f, err := os.OpenFile(filepath.Join(a.dir, logEntry), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(a.dir, rack.LogEntry), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (s *Server) admit(ctx context.Context, app string, a *arrival) (rack.Build,
 	defer s.pushing.RUnlock()
 	b := rack.Build{App: app, Description: a.build.Description, Manifest: a.build.Manifest, Status: rack.BuildCreated, Started: a.started}
 	for {
-		b.ID = newID("B")
+		b.ID = rack.NewID("B")
 		for service, push := range a.push {
 			if err := push(s.Registry + "/" + app + ":" + service + "." + b.ID); err != nil {
 				return b, err
@@ -213,7 +213,7 @@ func (s *Server) storeArrivedLog(ctx context.Context, a *arrival, b *rack.Build)
 		}
 		return nil
 	}
-	f, err := os.Open(filepath.Join(a.dir, logEntry))
+	f, err := os.Open(filepath.Join(a.dir, rack.LogEntry))
 	if err != nil {
 		return err
 	}

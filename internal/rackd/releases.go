@@ -114,7 +114,7 @@ func (s *Server) addRelease(ctx context.Context, app string, p proposal) (rack.R
 		r.Description = p.description
 	}
 	for {
-		r.ID = newID("R")
+		r.ID = rack.NewID("R")
 		if err := s.Stores.Releases.AddRelease(ctx, r); !isConflict(err) {
 			return r, err
 		}

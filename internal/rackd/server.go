@@ -5,7 +5,6 @@ package rackd
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -102,26 +101,6 @@ func (s *Server) say(format string, args ...any) {
 	if s.Notice != nil {
 		s.Notice(fmt.Sprintf(format, args...))
 	}
-}
-
-// letters are what ids are made of.
-const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-// newID is prefix and ten random capital letters, the form of build and
-// release ids. Who stores it must be ready for one that is taken.
-func newID(prefix string) string {
-	id := []byte(prefix)
-	for len(id) < len(prefix)+10 {
-		var b [16]byte
-		rand.Read(b[:]) // never fails
-		for _, c := range b {
-			// 234 is the largest multiple of 26 in a byte: what is above would favour the first letters.
-			if c < 234 && len(id) < len(prefix)+10 {
-				id = append(id, letters[c%26])
-			}
-		}
-	}
-	return string(id)
 }
 
 // now is the time as records hold it: in UTC and without a monotonic part, so

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
 func TestNewIDs(t *testing.T) {
@@ -14,7 +16,7 @@ func TestNewIDs(t *testing.T) {
 	seen, letters := map[string]bool{}, map[rune]int{}
 	const ids = 40_000
 	for range ids {
-		id := newID("B")
+		id := rack.NewID("B")
 		if !form.MatchString(id) || seen[id] {
 			t.Fatalf("id is %q, seen: %v", id, seen[id])
 		}

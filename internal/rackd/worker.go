@@ -43,7 +43,7 @@ func (s *Server) begin(ctx context.Context, j job, b rack.Build) (rack.Build, er
 	var log *liveLog
 	var running context.Context
 	for {
-		b.ID = newID("B")
+		b.ID = rack.NewID("B")
 		var err error
 		if log, err = s.logs.begin(b.ID); errors.Is(err, os.ErrExist) {
 			continue

@@ -44,9 +44,25 @@ type dockerImage struct {
 // An image that is not there is an error now; write fails when a blob does not
 // come whole, and must not be called after ctx has ended.
 func (c *Client) Save(ctx context.Context, refs map[string]string) (size int64, write func(io.Writer) error, err error) {
+	return save(ctx, refs, func(ref string) (v1.Image, error) {
+		r, err := c.parse(ref)
+		if err != nil {
+			return nil, err
+		}
+		return remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
+	})
+}
+
+// SaveLayouts is [Client.Save] for images that are in OCI image layouts, of one
+// image each: layouts says by the name in the archive in which directory.
+func SaveLayouts(ctx context.Context, layouts map[string]string) (size int64, write func(io.Writer) error, err error) {
+	return save(ctx, layouts, only)
+}
+
+func save(ctx context.Context, from map[string]string, open func(string) (v1.Image, error)) (size int64, write func(io.Writer) error, err error) {
 	s := saving{known: map[v1.Hash]bool{}}
-	for _, as := range slices.Sorted(maps.Keys(refs)) {
-		if err := c.saveImage(ctx, &s, as, refs[as]); err != nil {
+	for _, as := range slices.Sorted(maps.Keys(from)) {
+		if err := s.image(as, from[as], open); err != nil {
 			return 0, nil, fmt.Errorf("image %s: %w", as, plain(ctx, err))
 		}
 	}
@@ -71,16 +87,12 @@ type savedEntry struct {
 	open func() (io.ReadCloser, error)
 }
 
-func (c *Client) saveImage(ctx context.Context, s *saving, as, ref string) error {
+func (s *saving) image(as, from string, open func(string) (v1.Image, error)) error {
 	tag, err := name.NewTag(as)
 	if err != nil {
 		return err
 	}
-	r, err := c.parse(ref)
-	if err != nil {
-		return err
-	}
-	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
+	img, err := open(from)
 	if err != nil {
 		return err
 	}

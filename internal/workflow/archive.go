@@ -131,11 +131,17 @@ func checkFile(ctx context.Context, path string) error {
 // errReadOnce says that what was piped in cannot be sent a second time.
 var errReadOnce = errors.New("what is piped in cannot be sent a second time; the build was not imported")
 
-// imported sends an archive, checks it on its way, and looks at the build that
+// imported is importing as a whole verb.
+func (j Job) imported(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (rack.Build, error) {
+	b, err := j.importing(ctx, app, open, again)
+	j.finish(ctx, err)
+	return b, err
+}
+
+// importing sends an archive, checks it on its way, and looks at the build that
 // came of it. The end of an archive that is not sound is not sent, so that no build
 // comes of it.
-func (j Job) imported(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (b rack.Build, err error) {
-	defer func() { j.finish(ctx, err) }()
+func (j Job) importing(ctx context.Context, app string, open func(context.Context) (io.ReadCloser, error), again bool) (b rack.Build, err error) {
 	system, err := j.Rack.System(ctx)
 	if err != nil {
 		return rack.Build{}, err
@@ -159,7 +165,7 @@ func (j Job) imported(ctx context.Context, app string, open func(context.Context
 	if err != nil {
 		return b, err
 	}
-	return b, j.checkImported(ctx, app, b, sent.record)
+	return j.checkImported(ctx, app, b, sent.record)
 }
 
 // LayoutError says that a rack cannot read an archive of another generation.
@@ -174,19 +180,19 @@ func (e *LayoutError) Error() string {
 
 // checkImported looks at the record of a build that was imported: what has no
 // release, or another manifest, cannot be promoted.
-func (j Job) checkImported(ctx context.Context, app string, b, from rack.Build) error {
+func (j Job) checkImported(ctx context.Context, app string, b, from rack.Build) (rack.Build, error) {
 	now, err := j.Rack.Build(ctx, app, b.ID)
 	switch {
 	case err != nil:
-		return err
+		return b, err
 	case now.Status != rack.BuildComplete:
-		return &BuildFailedError{ID: b.ID, Reason: now.Reason}
+		return now, &BuildFailedError{ID: b.ID, Reason: now.Reason}
 	case now.Release == "":
-		return &BuildFailedError{ID: b.ID, Reason: "the rack has made no release of it"}
+		return now, &BuildFailedError{ID: b.ID, Reason: "the rack has made no release of it"}
 	case from.ID != "" && now.Manifest != from.Manifest: // a record that comes behind the images is not known
-		return &BuildFailedError{ID: b.ID, Reason: "its manifest is not that of the archive"}
+		return now, &BuildFailedError{ID: b.ID, Reason: "its manifest is not that of the archive"}
 	}
 	j.Output("release", now.Release)
 	j.printf("Release: %s", now.Release)
-	return nil
+	return now, nil
 }

@@ -20,6 +20,7 @@ type BuildInputs struct {
 	Development    bool           `env:"development" envDefault:"false" usage:"stop at the stage named development"`
 	Description    string         `env:"description" usage:"description of the build and its release (default: build SHA SUBJECT of the commit)"`
 	GitSHA         string         `env:"git-sha" usage:"commit recorded on the build (default: that of the CI run, else of the checkout)"`
+	External
 	OldNames
 	BuildLimits
 	Telling
@@ -66,6 +67,9 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 		j.Log.Warn(line)
 	}
 	j.Output("git-sha", o.GitSHA)
+	if in.External.External {
+		return j.buildOnsite(ctx, in, app, o)
+	}
 	object, err := j.upload(ctx, in, keep)
 	if err != nil {
 		return rack.Build{}, err
@@ -154,7 +158,15 @@ func (in *BuildInputs) Check(lookup func(string) (string, bool)) error {
 	if missing == nil {
 		in.BuildArgs = resolved
 	}
-	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, refuseCommas(in.BuildArgs))
+	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, in.External.check(), in.checkArgs())
+}
+
+// checkArgs refuses build args that a rack cannot be told. This machine can.
+func (in *BuildInputs) checkArgs() error {
+	if in.External.External {
+		return nil
+	}
+	return refuseCommas(in.BuildArgs)
 }
 
 // refuseCommas refuses what racks cannot be told: they take the list of build

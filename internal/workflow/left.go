@@ -3,28 +3,34 @@ package workflow
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
 // Names under which a step remembers what it has begun, see [Job].
 const (
-	rememberedBuild   = "build"
-	rememberedProcess = "process"
+	rememberedBuild    = "build"
+	rememberedExternal = "external" // a build that is made on this machine
+	rememberedProcess  = "process"
 )
 
 // Left is what a step that was killed has left behind on a rack.
-type Left struct{ Build, Process string } // ids, "" for none
+type Left struct {
+	Build    string // id, "" for none
+	External string // id of a build that was made on this machine, "" for none
+	Process  string // id, "" for none
+}
 
 // Remembered reads what earlier stages of the step have kept.
 func Remembered(state func(name string) string) Left {
-	return Left{Build: state(rememberedBuild), Process: state(rememberedProcess)}
+	return Left{Build: state(rememberedBuild), External: state(rememberedExternal), Process: state(rememberedProcess)}
 }
 
 // EndLeft ends what still goes on of what was left behind, and says so. What has
 // ended in the meantime is no matter.
 func EndLeft(ctx context.Context, j Job, in Target, left Left) error {
-	return errors.Join(j.endBuild(ctx, in.App, left.Build), j.endProcess(ctx, in.App, left.Process))
+	return errors.Join(j.endBuild(ctx, in.App, left.Build), j.endExternal(ctx, in.App, left.External), j.endProcess(ctx, in.App, left.Process))
 }
 
 func (j Job) endBuild(ctx context.Context, app, id string) error {
@@ -49,6 +55,34 @@ func (j Job) endBuild(ctx context.Context, app, id string) error {
 	}
 	j.Log.Warn("build " + id + " was still running when its step had ended; it was cancelled")
 	return nil
+}
+
+// endExternal ends a build whose maker was killed. If its log was stored and its
+// release was made, only the last word is missing, and it is said.
+func (j Job) endExternal(ctx context.Context, app, id string) error {
+	if id == "" {
+		return nil
+	}
+	b, err := j.Rack.Build(ctx, app, id)
+	if err != nil || b.Final() {
+		return err
+	}
+	last := rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed}
+	if b.Logs != "" {
+		releases, err := j.Rack.Releases(ctx, app, 0)
+		if err != nil {
+			return err
+		}
+		for _, r := range releases {
+			if r.Build == id {
+				last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
+			}
+		}
+	}
+	if b, err = j.Rack.UpdateBuild(ctx, app, id, last); err == nil {
+		j.Log.Warn("build " + id + " was not recorded to its end when its step had ended; it is " + b.Status)
+	}
+	return err
 }
 
 func (j Job) endProcess(ctx context.Context, app, id string) error {

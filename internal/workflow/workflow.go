@@ -26,6 +26,8 @@ type Job struct {
 	Report *summary.Report
 	// LastWord is when Log last printed something; nil where nobody keeps count.
 	LastWord func() time.Time
+	// Engine finds what builds images on this machine; nil where nothing is built.
+	Engine func(context.Context) (Engine, error)
 	// Remember keeps a value for the last stage of this step, see [EndLeft]; Export
 	// gives one to later steps, as a variable of their environment. Both are as for
 	// [ci.Console]; nil where nobody does.

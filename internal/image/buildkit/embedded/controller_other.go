@@ -11,13 +11,15 @@ import (
 
 func supported(string) error { return errors.New("it needs Linux") }
 
-// nothing stands for the daemon where [supported] refuses to start one.
-type nothing struct{}
+// service stands for the daemon where [supported] refuses to start one.
+type service struct{}
 
-func (nothing) Register(*grpc.Server) {}
-func (nothing) Close() error          { return nil }
+func (*service) Register(*grpc.Server) {}
+func (*service) Close() error          { return nil }
 
-func controller(context.Context, Options) (nothing, error) { return nothing{}, supported("") }
+func controller(context.Context, Options) (*service, error) { return nil, supported("") }
 
 // Sweep has nothing to end where no daemon can run.
 func Sweep(string) error { return nil }
+
+func lock(string) (unlock func() error, err error) { return func() error { return nil }, nil }

@@ -20,6 +20,9 @@ import (
 // ErrUnsupported: this machine cannot run the daemon; the text says what is missing.
 var ErrUnsupported = errors.New("the embedded BuildKit cannot run here")
 
+// ErrBusy: another daemon uses the same root.
+var ErrBusy = errors.New("another embedded BuildKit uses the directory")
+
 // Options say where the daemon keeps its state and how it reaches registries.
 type Options struct {
 	// Root is a directory of its own, which one daemon at a time may use;
@@ -62,7 +65,9 @@ func keepLogs() error {
 }
 
 // Start runs a daemon until it is closed; ctx bounds the start alone. It fails
-// with [ErrUnsupported] where the machine lacks what it needs.
+// with [ErrUnsupported] where the machine lacks what it needs, and with [ErrBusy]
+// where the root is in use. What a daemon that was killed has left there is ended
+// first.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -70,11 +75,18 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := keepLogs(); err != nil {
 		return nil, err
 	}
+	unlock, err := lock(o.Root)
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	control, err := controller(ctx, o)
+	var control *service
+	if err = Sweep(o.Root); err == nil {
+		control, err = controller(ctx, o)
+	}
 	if err != nil {
 		stop()
-		return nil, fmt.Errorf("embedded BuildKit: %w", err)
+		return nil, errors.Join(fmt.Errorf("embedded BuildKit: %w", err), unlock())
 	}
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
@@ -94,7 +106,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		server.Stop()
 		<-served
 		stop()
-		return control.Close()
+		return errors.Join(control.Close(), unlock())
 	}}, nil
 }
 
