@@ -47,13 +47,13 @@ func (c *Client) Save(ctx context.Context, refs map[string]string) (size int64, 
 	s := saving{known: map[v1.Hash]bool{}}
 	for _, as := range slices.Sorted(maps.Keys(refs)) {
 		if err := c.saveImage(ctx, &s, as, refs[as]); err != nil {
-			return 0, nil, fmt.Errorf("image %s: %w", as, plain(ctx, err))
+			return 0, nil, fmt.Errorf("image %s: %w", as, c.plain(ctx, err))
 		}
 	}
 	if err := s.finish(); err != nil {
 		return 0, nil, err
 	}
-	return s.size(), func(w io.Writer) error { return plain(ctx, s.write(w)) }, nil
+	return s.size(), func(w io.Writer) error { return c.plain(ctx, s.write(w)) }, nil
 }
 
 // saving is an archive before it is written.
