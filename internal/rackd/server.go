@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type Config struct {
 	Stores   Stores
 	Baker    *bake.Baker
 	Images   Images
-	Registry string       // host and port under which images are pushed and pulled
+	Registry string       // what the names of images begin with: the host, and maybe a path, that repositories are below
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
 	Builds   int          // how many run at once; below 1 it is DefaultBuilds
@@ -102,6 +103,12 @@ func (s *Server) say(format string, args ...any) {
 	if s.Notice != nil {
 		s.Notice(fmt.Sprintf(format, args...))
 	}
+}
+
+// host is that of the registry.
+func (s *Server) host() string {
+	host, _, _ := strings.Cut(s.Registry, "/")
+	return host
 }
 
 // letters are what ids are made of.
