@@ -63,6 +63,10 @@ func (f *Fake) serveRegistry(w http.ResponseWriter, r *http.Request) {
 func (f *Fake) admit(r *http.Request, name, action string) (status int, code, text string) {
 	_, password, given := r.BasicAuth()
 	f.prelude(action) // which may be about the token
+	actions := []string{action}
+	if action == "ecr:CompleteLayerUpload" && r.ContentLength != 0 {
+		actions = append(actions, "ecr:UploadLayerPart") // the only part, or the last one
+	}
 	f.mu.Lock()
 	until, known := f.tokens[password]
 	f.mu.Unlock()
@@ -76,8 +80,10 @@ func (f *Fake) admit(r *http.Request, name, action string) (status int, code, te
 	case action == "":
 		return 0, "", ""
 	}
-	if text := f.allow(User, action, name); text != "" {
-		return http.StatusForbidden, "DENIED", text
+	for _, action := range actions {
+		if text := f.allow(User, action, name); text != "" {
+			return http.StatusForbidden, "DENIED", text
+		}
 	}
 	return 0, "", ""
 }
