@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"cmd/convox-ci":  {"internal/app"},
 	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
-		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/summary", "internal/workflow"},
+		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/options",
@@ -44,6 +44,8 @@ var mayImport = map[string][]string{
 	"internal/carried":                 nil,
 	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
+	"internal/registry/ecr":            {"internal/registry"},
+	"internal/registry/ecr/ecrtest":    {"internal/registry"}, // a stand-in for tests
 	"internal/summary":                 nil,
 
 	"internal/wire":       nil, // recordings for tests
@@ -67,6 +69,8 @@ var homes = map[string][]string{
 	"gopkg.in/yaml.v3":                        {"internal/manifest"},
 	"github.com/distribution/distribution/v3": {"internal/registry"},
 	"go.etcd.io/bbolt":                        {"internal/rackd/disk", "internal/image/buildkit/embedded"},
+	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
+	"github.com/aws/smithy-go":                {"internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
 }
 
 // badNames say nothing about what is in a package.

@@ -42,5 +42,5 @@ func (onsite) Registry(c workflow.Credentials) bake.Registry {
 
 // Save implements [workflow.Engine].
 func (onsite) Save(ctx context.Context, layouts map[string]string) (size int64, write func(io.Writer) error, err error) {
-	return registry.SaveLayouts(ctx, layouts)
+	return (&registry.Client{}).SaveLayouts(ctx, layouts)
 }

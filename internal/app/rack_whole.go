@@ -38,27 +38,23 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	stock, err := r.serveRegistry(ctx, o)
+	cloud := cloud()
+	shelf, err := r.shelf(ctx, o, cloud)
 	if err != nil {
 		return r, err
 	}
-	cache, err := stock.Repository(rackd.BuildCacheName(o.name))
-	if err != nil {
-		return r, err
-	}
-	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
 	state := filepath.Join(o.data, "buildkit")
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	keys := keychain(ownKeychain{r.registry, "convox", o.password}, store)
-	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable, notice: p.notice}
+	keys := keychain(shelf.own, store, cloud)
+	engine := &engine{root: state, mirrors: shelf.mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keys, Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
+	images := &registry.Client{Keychain: keys, Aliases: shelf.mirrors, Transport: shelf.reach(o.private, cloud), Cloud: cloud}
 	access, err := r.access(o, store)
 	if err != nil {
 		return r, err
@@ -68,14 +64,14 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
 		Baker:      &bake.Baker{Builder: engine, Registry: images, Wrapper: &entry.Wrapper{Programs: convoxEnv}},
 		Images:     images,
-		Containers: container.New(run, images.Image), Access: access, Cache: cache, Limits: o.limits.ofRack(),
+		Containers: container.New(run, images.Image), Access: access, Cache: shelf.cache, Limits: o.limits.ofRack(),
 	})
 	if err != nil {
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
 	if o.keepBuilds > 0 {
-		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
+		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: shelf.stock})
 	}
 	return r, r.open(o, server.Handler())
 }

@@ -128,7 +128,7 @@ func (s *Server) putSystem(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.updating.Lock()
 	defer s.updating.Unlock()
-	now, wrong, err := s.change(r.Context(), given)
+	wrong, err := s.change(r.Context(), given)
 	if err != nil {
 		return err
 	}
@@ -136,24 +136,32 @@ func (s *Server) putSystem(w http.ResponseWriter, r *http.Request) error {
 		// As the SDK of a rack renders what CloudFormation answers.
 		return fault(http.StatusInternalServerError, "ValidationError: %s\n\tstatus code: 400, request id: %s", wrong, w.Header().Get("Request-Id"))
 	}
-	s.settleCache(s.work, now)
 	return done(w)
 }
 
-// change stores given values and returns all there are then, or what is wrong
-// with them.
-func (s *Server) change(ctx context.Context, given url.Values) (now map[string]string, wrong string, err error) {
+// change stores given values and has them take effect, both or none. It returns
+// what is wrong with them.
+func (s *Server) change(ctx context.Context, given url.Values) (wrong string, err error) {
 	for {
 		old, err := s.Stores.Parameters.Parameters(ctx)
 		if err != nil {
-			return nil, "", err
+			return "", err
 		}
 		next, wrong := changed(old, given)
 		if wrong != "" {
-			return nil, wrong, nil
+			return wrong, nil
 		}
-		if err := s.Stores.Parameters.SwapParameters(ctx, old, next); !isConflict(err) {
-			return withDefaults(next), "", err
+		undo, err := s.settleCache(s.work, kept(withDefaults(old)), kept(withDefaults(next)))
+		if err != nil {
+			return "", fmt.Errorf("no parameter was changed, since the build cache was not: %w", err)
+		}
+		err = s.Stores.Parameters.SwapParameters(context.WithoutCancel(ctx), old, next)
+		if err == nil {
+			return "", nil
+		}
+		undo()
+		if !isConflict(err) {
+			return "", err
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (s *Server) addRegistry(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	added := rack.Registry{Server: f.Get("server"), Username: f.Get("username"), Password: f.Get("password")}
-	if _, host, ok := strings.Cut(added.Server, "://"); added.Server == s.Registry || ok && host == s.Registry {
+	if _, host, ok := strings.Cut(added.Server, "://"); added.Server == s.host() || ok && host == s.host() {
 		return fault(http.StatusInternalServerError, "can't add the rack's internal registry: %s", added.Server)
 	}
 	if s.Images == nil {

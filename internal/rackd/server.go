@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type Config struct {
 	Stores   Stores
 	Baker    *bake.Baker
 	Images   Images
-	Registry string       // host and port under which images are pushed and pulled
+	Registry string       // what the names of images begin with: the host, and maybe a path, that repositories are below
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
 	Limits   Limits       // of builds
@@ -101,6 +102,12 @@ func (s *Server) say(format string, args ...any) {
 	if s.Notice != nil {
 		s.Notice(fmt.Sprintf(format, args...))
 	}
+}
+
+// host is that of the registry.
+func (s *Server) host() string {
+	host, _, _ := strings.Cut(s.Registry, "/")
+	return host
 }
 
 // now is the time as records hold it: in UTC and without a monotonic part, so
