@@ -229,7 +229,6 @@ func TestLogOfFargate(t *testing.T) {
 
 // sequence writes down what is stored of builds, in its order.
 type sequence struct {
-	rackd.Stores
 	mu   sync.Mutex
 	done []string
 }
@@ -241,9 +240,18 @@ func (s *sequence) note(what string) {
 }
 
 type (
-	notedObjects  struct{ *sequence }
-	notedBuilds   struct{ *sequence }
-	notedReleases struct{ *sequence }
+	notedObjects struct {
+		rackd.Objects
+		*sequence
+	}
+	notedBuilds struct {
+		rackd.Builds
+		*sequence
+	}
+	notedReleases struct {
+		rackd.Releases
+		*sequence
+	}
 )
 
 func (n notedObjects) PutObject(ctx context.Context, app, key string, r io.Reader) error {
@@ -252,19 +260,7 @@ func (n notedObjects) PutObject(ctx context.Context, app, key string, r io.Reade
 	}
 	return n.Objects.PutObject(ctx, app, key, r)
 }
-func (n notedObjects) OpenObject(ctx context.Context, app, key string) (io.ReadCloser, error) {
-	return n.Objects.OpenObject(ctx, app, key)
-}
-func (n notedObjects) RemoveObjects(ctx context.Context, app string) error {
-	return n.Objects.RemoveObjects(ctx, app)
-}
 
-func (n notedBuilds) Build(ctx context.Context, app, id string) (rack.Build, error) {
-	return n.Builds.Build(ctx, app, id)
-}
-func (n notedBuilds) ListBuilds(ctx context.Context, app string, limit int) ([]rack.Build, error) {
-	return n.Builds.ListBuilds(ctx, app, limit)
-}
 func (n notedBuilds) SwapBuild(ctx context.Context, old, next rack.Build) error {
 	what := next.Status
 	for name, changed := range map[string]bool{
@@ -278,22 +274,10 @@ func (n notedBuilds) SwapBuild(ctx context.Context, old, next rack.Build) error 
 	n.note(what)
 	return n.Builds.SwapBuild(ctx, old, next)
 }
-func (n notedBuilds) RemoveBuilds(ctx context.Context, app string) error {
-	return n.Builds.RemoveBuilds(ctx, app)
-}
 
-func (n notedReleases) Release(ctx context.Context, app, id string) (rack.Release, error) {
-	return n.Releases.Release(ctx, app, id)
-}
-func (n notedReleases) ListReleases(ctx context.Context, app string, limit int) ([]rack.Release, error) {
-	return n.Releases.ListReleases(ctx, app, limit)
-}
 func (n notedReleases) AddRelease(ctx context.Context, r rack.Release) error {
 	n.note("new release")
 	return n.Releases.AddRelease(ctx, r)
-}
-func (n notedReleases) RemoveReleases(ctx context.Context, app string) error {
-	return n.Releases.RemoveReleases(ctx, app)
 }
 
 // TestOrderOfCompletion is what clients rely on: who sees a status finds all that
@@ -301,8 +285,7 @@ func (n notedReleases) RemoveReleases(ctx context.Context, app string) error {
 func TestOrderOfCompletion(t *testing.T) {
 	s := &sequence{}
 	m := start(t, wrapped("a"), func(c *rackd.Config) {
-		s.Stores = c.Stores
-		c.Stores.Objects, c.Stores.Builds, c.Stores.Releases = notedObjects{s}, notedBuilds{s}, notedReleases{s}
+		c.Stores.Objects, c.Stores.Builds, c.Stores.Releases = notedObjects{c.Stores.Objects, s}, notedBuilds{c.Stores.Builds, s}, notedReleases{c.Stores.Releases, s}
 	})
 	good := m.create(nil)
 	m.log(good.ID)
