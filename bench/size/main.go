@@ -14,6 +14,10 @@ import (
 	"strings"
 )
 
+// maxConvoxEnv is what convox-env may weigh in bytes: it goes into every image of
+// every app.
+const maxConvoxEnv = 7 << 20
+
 // heavy is the weight, in bytes, from which a package needs a reason.
 const heavy = 5 << 20
 
@@ -61,11 +65,19 @@ func run() error {
 	if err := image(released); err != nil {
 		return err
 	}
+	env, err := build(filepath.Join(dir, "convox-env"), "./cmd/convox-env")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("convox-env, in the images of apps: %s\n", mb(env))
+	if env > maxConvoxEnv {
+		return fmt.Errorf("convox-env weighs more than %s", mb(maxConvoxEnv))
+	}
 	whole, err := build(filepath.Join(dir, "whole"), "./cmd/convox-ci")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("the whole program that it carries, unpacked: %s\n\n", mb(whole))
+	fmt.Printf("the whole program that it carries, unpacked and without convox-env: %s\n\n", mb(whole))
 	return weigh(dir)
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +71,20 @@ func TestOpen(t *testing.T) {
 		if text, err := open(test.stored, test.key); text != nil || !errors.Is(err, test.want) {
 			t.Errorf("%s: %q, %v, want %v", name, text, err, test.want)
 		}
+	}
+}
+
+// TestEncrypted: what is fetched is decrypted, and the command gets no key.
+func TestEncrypted(t *testing.T) {
+	outer := []byte(strings.Repeat("k", keySize))
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(seal(t, "A=stored\nB=hidden", outer)) }))
+	t.Cleanup(s.Close)
+	v := parse([]string{"A=own", "CONVOX_ENV_URL=" + s.URL + "/env", "CONVOX_ENV_KEY=" + base64.StdEncoding.EncodeToString(outer), "CONVOX_ENV_VARS=A"})
+	if err := v.complete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := v.list(), []string{"A=stored", "CONVOX_ENV_VARS=A"}; !slices.Equal(got, want) {
+		t.Errorf("environment is %q, want %q", got, want)
 	}
 }
 

@@ -61,8 +61,9 @@ func (v variables) fetchHTTP(ctx context.Context, u *url.URL) ([]byte, error) {
 	if token := v[tokenVariable]; token != "" {
 		r.SetBasicAuth(tokenUser, token)
 	}
-	delete(v, urlVariable)
-	delete(v, tokenVariable)
+	for _, opens := range []string{urlVariable, tokenVariable, keyVariable} {
+		delete(v, opens)
+	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	if err != nil {

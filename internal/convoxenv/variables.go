@@ -54,11 +54,12 @@ func (v variables) complete(ctx context.Context) error {
 	if v[urlVariable] == "" {
 		return nil
 	}
+	key := v[keyVariable]
 	stored, err := v.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	if key := v[keyVariable]; key != "" {
+	if key != "" {
 		if stored, err = open(stored, key); err != nil {
 			return err
 		}
