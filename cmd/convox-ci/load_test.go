@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,7 +44,7 @@ func TestManyBuildsOfManyApps(t *testing.T) {
 		}
 	})
 	r := serveKillable(t, data, "--builds-at-once", strconv.Itoa(atOnce))
-	packed := countingSource(t)
+	packed := countingSource(t, countedLines)
 	asked := map[string]int{"first": 17, "second": 17, "third": 16}
 	for app := range asked {
 		r.must(t, r.ask("POST", "/apps", url.Values{"name": {app}}, nil))
@@ -99,13 +100,13 @@ func wantTurns(t *testing.T, came []string, asked map[string]int) {
 
 // countingSource is an app of two services that are built alike. Each of its
 // builds prints lines of its own.
-func countingSource(t *testing.T) []byte {
+func countingSource(t *testing.T, lines int) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	build(t, filepath.Join(dir, "tool"), "./testdata/tool")
 	for name, text := range map[string]string{
 		"convox.yml": "services:\n  web:\n    build: .\n  worker:\n    build: .\n",
-		"Dockerfile": fmt.Sprintf("FROM scratch\nCOPY tool /tool\nARG GATE\nARG NAME\nRUN [\"/tool\", \"count\", \"%d\"]\n", countedLines),
+		"Dockerfile": fmt.Sprintf("FROM scratch\nCOPY tool /tool\nARG GATE\nARG NAME\nRUN [\"/tool\", \"count\", \"%d\"]\n", lines),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -246,17 +247,24 @@ func (r *killable) get(path string) (string, error) {
 // socket opens a stream.
 func (r *killable) socket(t *testing.T, path string) *websocket.Conn {
 	t.Helper()
-	u, err := url.Parse(r.url + path)
+	conn, err := r.dial(t.Context(), path)
 	r.must(t, err)
+	t.Cleanup(func() { conn.CloseNow() })
+	return conn
+}
+
+func (r *killable) dial(ctx context.Context, path string) (*websocket.Conn, error) {
+	u, err := url.Parse(r.url + path)
+	if err != nil {
+		return nil, err
+	}
 	header := http.Header{}
 	req := http.Request{Header: header}
 	secret, _ := u.User.Password()
 	req.SetBasicAuth(u.User.Username(), secret)
 	u.User = nil
-	conn, _, err := websocket.Dial(t.Context(), u.String(), &websocket.DialOptions{HTTPClient: r.http, HTTPHeader: header})
-	r.must(t, err)
-	t.Cleanup(func() { conn.CloseNow() })
-	return conn
+	conn, _, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: r.http, HTTPHeader: header})
+	return conn, err
 }
 
 // drain reads a stream up to its end, which is one empty binary message, or up to
