@@ -87,6 +87,11 @@ func TestTroubleIsQuoted(t *testing.T) {
 			t.Errorf("%s quotes %q: nothing says %q", page, m[1], missing)
 		}
 	}
+	for hint := range hints(t) {
+		if !slices.ContainsFunc(found, func(m []string) bool { return m[1] == hint }) {
+			t.Errorf("%s does not explain the hint %q", page, hint)
+		}
+	}
 	if missing := unsaid("release … is not alive: …", shortest, said); missing != "is not alive:" {
 		t.Errorf("of a message that nothing says, %q is missing", missing)
 	}
@@ -110,7 +115,8 @@ func unsaid(quote string, shortest int, said []string) string {
 }
 
 // messages are the texts in the code of the binary, with those put together by +
-// taken as one, and what official clients and racks say in the recordings.
+// taken as one, the scripts of the orb, and what official clients and racks say in
+// the recordings.
 func messages(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -128,7 +134,11 @@ func messages(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range recordings {
+	scripts, err := filepath.Glob("orb/src/scripts/*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(recordings, scripts...) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
