@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/convox-ci/convox-ci/internal/options"
 )
 
 var update = flag.Bool("update", false, "write the files of the Actions and the generated parts of README.md and docs")
@@ -94,6 +96,20 @@ func TestTroubleIsQuoted(t *testing.T) {
 	}
 	if missing := unsaid("release … is not alive: …", shortest, said); missing != "is not alive:" {
 		t.Errorf("of a message that nothing says, %q is missing", missing)
+	}
+}
+
+// TestSecretsAreNamed: who reads what is masked reads of every input that is a secret.
+func TestSecretsAreNamed(t *testing.T) {
+	const page = "docs/security.md"
+	_, text, _ := strings.Cut(pages(t)[page], "## What is masked\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	for command, fields := range commands() {
+		for _, f := range fields {
+			if f.Kind == options.KindSecret && !strings.Contains(text, "`"+f.Name+"`") {
+				t.Errorf("%s does not name %s, a secret of %s", page, f.Name, command)
+			}
+		}
 	}
 }
 
