@@ -111,8 +111,8 @@ func repository(t *testing.T, workflow string) string {
 		t.Fatal(err)
 	}
 	files := map[string]string{
-		"ca.pem":       string(need(t, shared.rack).console.ca),
-		"workflow.yml": ours.ReplaceAllString(string(text), "uses: ./actions/$1"),
+		"ca.pem": string(need(t, shared.rack).console.ca),
+		workflow: ours.ReplaceAllString(string(text), "uses: ./actions/$1"),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -140,7 +140,7 @@ func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal("act is missing; make bin/tools/act")
 	}
-	args := append([]string{"push", "-W", "workflow.yml", "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
+	args := append([]string{"push", "-W", workflow, "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
 		"--pull=false", "--no-cache-server", "--env", "CONVOX_HOST=" + r.console.host(), "--env", "CONVOX_CA_FILE=ca.pem"}, flags...)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = repository(t, workflow)
