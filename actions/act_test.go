@@ -14,6 +14,7 @@ func TestWorkflows(t *testing.T) {
 	}
 	for _, workflow := range []string{"older-deploy.yml", "older-chain.yml", "older-inputs.yml", "older-promote.yml", "older-direct.yml", "verbs.yml", "failing.yml"} {
 		t.Run(workflow, func(t *testing.T) {
+			t.Parallel()
 			secret := "CONVOX_DEPLOY_KEY=" + key
 			given := "--secret"
 			if workflow == "verbs.yml" {

@@ -112,8 +112,8 @@ func repository(t *testing.T, workflow string) string {
 	}
 	console := need(t, shared.rack).console
 	files := map[string]string{
-		"ca.pem":       string(console.ca),
-		"workflow.yml": strings.ReplaceAll(ours.ReplaceAllString(string(text), "uses: ./actions/$1"), "rack.example.com", console.host()),
+		"ca.pem": string(console.ca),
+		workflow: strings.ReplaceAll(ours.ReplaceAllString(string(text), "uses: ./actions/$1"), "rack.example.com", console.host()),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -141,7 +141,7 @@ func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal("act is missing; make bin/tools/act")
 	}
-	args := append([]string{"push", "-W", "workflow.yml", "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
+	args := append([]string{"push", "-W", workflow, "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
 		"--pull=false", "--no-cache-server", "--env", "CONVOX_HOST=" + r.console.host(), "--env", "CONVOX_CA_FILE=ca.pem"}, flags...)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = repository(t, workflow)
