@@ -33,6 +33,8 @@ func generatedTables(t *testing.T) map[string]string {
 		"outputs":            outputsTable(t),
 		"exit statuses":      statusTable(t),
 		"hints":              hintsTable(t),
+		"permissions on ecr": permissionsTable(),
+		"policy for ecr":     policyForECR(t),
 	}
 }
 

@@ -44,13 +44,21 @@ type held struct {
 
 // token is one that is still good, asked for if there is none.
 func (s *Service) token(ctx context.Context, of scope) (token, error) {
-	s.mu.Lock()
-	h := s.tokens[of]
-	s.mu.Unlock()
-	if h != nil && s.now().Before(h.until) {
-		return h.token, nil
+	if t, ok := s.current(of); ok {
+		return t, nil
 	}
 	return s.fetch(ctx, of)
+}
+
+// current is the token that is there, if it is still good.
+func (s *Service) current(of scope) (token, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.tokens[of]
+	if h == nil || !s.now().Before(h.until) {
+		return token{}, false
+	}
+	return h.token, true
 }
 
 // fetch asks for a token, once for all who wait for one of the same scope. Who
@@ -58,11 +66,8 @@ func (s *Service) token(ctx context.Context, of scope) (token, error) {
 func (s *Service) fetch(ctx context.Context, of scope) (token, error) {
 	key := strings.Join([]string{of.account, of.region, of.as.id, of.as.secret}, "\x00")
 	got := s.flight.DoChan(key, func() (any, error) {
-		s.mu.Lock()
-		h := s.tokens[of] // that another has fetched since it was looked for
-		s.mu.Unlock()
-		if h != nil && s.now().Before(h.until) {
-			return h.token, nil
+		if t, ok := s.current(of); ok { // that another has fetched since it was looked for
+			return t, nil
 		}
 		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), tokenPatience)
 		defer done()
