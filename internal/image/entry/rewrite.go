@@ -1,7 +1,6 @@
 package entry
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 
@@ -23,18 +22,9 @@ func (o object) take(name string, v any) error {
 }
 
 func (o object) put(name string, v any) error {
-	data, err := encode(v)
+	data, err := json.Marshal(v)
 	o[name] = data
 	return err
-}
-
-// encode leaves & and < in texts as they are.
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 var errNoObject = errors.New("it is no JSON object")
@@ -78,7 +68,7 @@ func wrapConfig(raw []byte, diffID v1.Hash) ([]byte, error) {
 	if err := o.addLayer(diffID); err != nil {
 		return nil, err
 	}
-	return encode(o)
+	return json.Marshal(o)
 }
 
 // step is what is known of an entry of a history.
@@ -114,7 +104,7 @@ func (o object) addLayer(diffID v1.Hash) error {
 		}
 	}
 	if told == len(diffIDs) && len(history) > 0 {
-		entry, err := encode(step{Created: o["created"], CreatedBy: "convox-env"})
+		entry, err := json.Marshal(step{Created: o["created"], CreatedBy: "convox-env"})
 		if err != nil {
 			return err
 		}
@@ -122,7 +112,7 @@ func (o object) addLayer(diffID v1.Hash) error {
 			return err
 		}
 	}
-	added, err := encode(diffID)
+	added, err := json.Marshal(diffID)
 	if err != nil {
 		return err
 	}
@@ -147,7 +137,7 @@ func wrapManifest(raw, config []byte, added v1.Descriptor) ([]byte, error) {
 		return nil, errNoObject
 	}
 	delete(described, "data") // that was the other one
-	last, err := encode(added)
+	last, err := json.Marshal(added)
 	if err != nil {
 		return nil, err
 	}
@@ -156,5 +146,5 @@ func wrapManifest(raw, config []byte, added v1.Descriptor) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return encode(o)
+	return json.Marshal(o)
 }
