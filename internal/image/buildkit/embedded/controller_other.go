@@ -7,6 +7,8 @@ import (
 	"errors"
 
 	"google.golang.org/grpc"
+
+	"github.com/convox-ci/convox-ci/internal/image"
 )
 
 func supported(string) error { return errors.New("it needs Linux") }
@@ -16,6 +18,8 @@ type nothing struct{}
 
 func (nothing) Register(*grpc.Server) {}
 func (nothing) Close() error          { return nil }
+
+func (nothing) held(l image.Limits) image.Limits { return l }
 
 func controller(context.Context, Options) (nothing, error) { return nothing{}, supported("") }
 
