@@ -55,7 +55,7 @@ func serveLog(ctx context.Context, s settings) (err error) {
 	defer store.Close()
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: "bench", Registry: "127.0.0.1:5000", Spool: filepath.Join(dir, "spool"),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
+		Stores: store.Stores(),
 		Baker:  &bake.Baker{Builder: talker{s.stream}, Registry: nowhere{}},
 	})
 	if err != nil {

@@ -135,7 +135,7 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 		return nil, errors.Join(err, d.Close()) // or it would keep its state from the next one
 	}
 	b := buildkit.New(c)
-	b.Keychain = e.keychain
+	b.Keychain, b.Held = e.keychain, d.Held
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
 }

@@ -106,7 +106,7 @@ func (l *listener) cut() {
 func (l *lab) start() {
 	server, err := rackd.New(l.t.Context(), rackd.Config{
 		Name: "local", Registry: "127.0.0.1:5000", Spool: filepath.Join(l.dir, "spool"), Containers: l.shells,
-		Stores: rackd.Stores{Apps: l.store, Builds: l.store, Releases: l.store, Objects: l.store, Parameters: l.store, Registries: l.store},
+		Stores: l.store.Stores(),
 		Baker:  &bake.Baker{Builder: talker{}, Registry: nowhere{}},
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
+		Stores:     store.Stores(),
 		Baker:      &bake.Baker{Builder: engine, Registry: images, Wrapper: &entry.Wrapper{Programs: convoxEnv}},
 		Images:     images,
 		Containers: container.New(run, images.Image), Access: access, Cache: shelf.cache, Limits: o.limits.ofRack(),
@@ -71,7 +71,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
 	if o.keepBuilds > 0 {
-		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: shelf.stock})
+		server.Retain(rackd.Retention{Builds: o.keepBuilds, Images: shelf.stock})
 	}
 	return r, r.open(o, server.Handler())
 }

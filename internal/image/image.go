@@ -24,7 +24,8 @@ type Spec struct {
 // share, the widest count. A builder that cannot hold them runs steps without.
 type Limits struct {
 	CPU    int // in 1/1024 of one CPU, as Amazon ECS counts; 0 for no limit, else at least LeastCPU
-	Memory int // in MB of 1<<20 bytes, swap included; 0 for no limit, else at least LeastMemory
+	Memory int // in MB of 1<<20 bytes; 0 for no limit, else at least LeastMemory
+	Swap   int // of memory and what of it is swapped out together, likewise; 0 for as much as the builder likes
 }
 
 // The smallest limits, which are Docker's: the kernel divides time no finer than a

@@ -46,7 +46,7 @@ func machineOf(t *testing.T) machine {
 	host := strings.TrimPrefix(images.URL, "http://")
 	server, err := rackd.New(t.Context(), rackd.Config{
 		Name: "local", Password: "secret-of-the-rack", Registry: host, Spool: filepath.Join(dir, "spool"),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store}, Images: &registry.Client{},
+		Stores: store.Stores(), Images: &registry.Client{},
 	})
 	if err != nil {
 		t.Fatal(err)

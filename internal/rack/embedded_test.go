@@ -52,7 +52,7 @@ func embedded(t *testing.T) http.RoundTripper {
 	}
 	server, err := rackd.New(t.Context(), rackd.Config{
 		Name: "local", Password: "secret-of-the-rack", Registry: "127.0.0.1:5000", Spool: filepath.Join(dir, "spool"),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
+		Stores: store.Stores(),
 		Baker:  &bake.Baker{Builder: chatty{}, Registry: nowhere{}}, Containers: hollow{},
 	})
 	if err != nil {

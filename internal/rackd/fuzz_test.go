@@ -26,7 +26,7 @@ func FuzzImport(f *testing.F) {
 		f.Fatal(err)
 	}
 	defer store.Close()
-	stores := rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store}
+	stores := store.Stores()
 	server, err := rackd.New(f.Context(), rackd.Config{Name: "local", Stores: stores, Spool: filepath.Join(dir, "spool"),
 		Registry: "127.0.0.1:1", Images: &registries.Client{}})
 	if err != nil {

@@ -114,7 +114,7 @@ func unserved(t *testing.T, dir string, change ...func(*rackd.Config)) *machine 
 		t.Fatal(err)
 	}
 	m := &machine{T: t, dir: dir, engine: &engine{}, registry: &registry{}}
-	m.stores = rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store}
+	m.stores = store.Stores()
 	c := rackd.Config{
 		Name: "local", Stores: m.stores, Baker: &bake.Baker{Builder: m.engine, Registry: m.registry},
 		Registry: "127.0.0.1:5000", Spool: filepath.Join(dir, "spool"),

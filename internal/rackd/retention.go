@@ -24,26 +24,10 @@ const (
 // that they leave to the rack.
 const uploads = "tmp/"
 
-// Retention says what a rack keeps, and where the rest is removed from.
+// Retention says what a rack keeps, and where the images of the rest are.
 type Retention struct {
 	Builds int // of each app: the newest, besides those that are needed; at least 1
-	Trash  Trash
 	Images Stock
-}
-
-// Trash takes out of the stores what is not kept.
-type Trash interface {
-	// DropBuild takes a build and all releases of it out of the records and puts
-	// it into the trash, all at once, if it still equals old. Otherwise it returns
-	// an error that is [rack.ErrConflict] and does nothing.
-	DropBuild(ctx context.Context, old rack.Build) error
-	// Dropped lists what is in the trash.
-	Dropped(ctx context.Context) ([]rack.Build, error)
-	// ForgetBuild takes a build out of the trash.
-	ForgetBuild(ctx context.Context, b rack.Build) error
-	// OldObjects lists the objects of an app with keys that begin with prefix and
-	// that were stored before a time. Very long keys may be missing.
-	OldObjects(ctx context.Context, app, prefix string, before time.Time) ([]string, error)
 }
 
 // Stock is the registry of the rack, as far as images are taken out of it.
@@ -104,7 +88,7 @@ func (s *Server) pruneApp(ctx context.Context, app string, r Retention) error {
 	if err != nil || slices.ContainsFunc(builds, func(b rack.Build) bool { return !b.Final() }) {
 		return err // one that runs may yet read its source
 	}
-	old, err := r.Trash.OldObjects(ctx, app, uploads, now().Add(-keepUploads))
+	old, err := s.Stores.Objects.OldObjects(ctx, app, uploads, now().Add(-keepUploads))
 	for _, key := range old {
 		err = errors.Join(err, s.removeObject(ctx, app, key))
 	}
@@ -149,7 +133,7 @@ func (s *Server) dropBuilds(ctx context.Context, app string, r Retention) error 
 		if slices.Contains(needed, b.ID) || !b.Final() {
 			continue
 		}
-		if err := r.Trash.DropBuild(ctx, b); err != nil && !isConflict(err) {
+		if err := s.Stores.Trash.DropBuild(ctx, b); err != nil && !isConflict(err) {
 			return err
 		}
 	}
@@ -171,7 +155,7 @@ func (s *Server) clear(ctx context.Context, r Retention) error {
 
 // emptyTrash removes what belongs to the builds in the trash.
 func (s *Server) emptyTrash(ctx context.Context, r Retention) error {
-	dropped, err := r.Trash.Dropped(ctx)
+	dropped, err := s.Stores.Trash.Dropped(ctx)
 	if err != nil {
 		return err
 	}
@@ -181,7 +165,7 @@ func (s *Server) emptyTrash(ctx context.Context, r Retention) error {
 			err = s.removeObject(ctx, b.App, logKey(b.ID))
 		}
 		if err == nil {
-			err = r.Trash.ForgetBuild(ctx, b)
+			err = s.Stores.Trash.ForgetBuild(ctx, b)
 		}
 		if err != nil {
 			return fmt.Errorf("build %s: %w", b.ID, err)

@@ -64,7 +64,7 @@ func (k *keeping) image() v1.Image {
 // retention keeps n builds. The registry is one that has just been started, to
 // which nobody has pushed.
 func (k *keeping) retention(n int) rackd.Retention {
-	return rackd.Retention{Builds: n, Trash: k.stores.Objects.(rackd.Trash), Images: registries.Embedded(k.Context(), k.images, "")}
+	return rackd.Retention{Builds: n, Images: registries.Embedded(k.Context(), k.images, "")}
 }
 
 // has lists what there is of which build: its record, release, log and image.
@@ -165,13 +165,12 @@ func TestRetentionIsCutOff(t *testing.T) {
 		t.Errorf("then there is %v", got)
 	}
 	next := k.killed()
-	r.Trash = next.stores.Objects.(rackd.Trash)
 	k.must(next.server.Prune(t.Context(), r))
 	k.stores = next.stores
 	if got := k.has("A B"); !slices.Equal(got, []string{"A", "Bbrli"}) {
 		t.Errorf("in the end there is %v", got)
 	}
-	if dropped, err := r.Trash.Dropped(t.Context()); err != nil || len(dropped) != 0 {
+	if dropped, err := next.stores.Trash.Dropped(t.Context()); err != nil || len(dropped) != 0 {
 		t.Errorf("in the trash: %v, %v", dropped, err)
 	}
 }

@@ -3,22 +3,29 @@ package rackd
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
-// Stores is everything that a rack remembers; each part may be kept elsewhere.
-// The methods of all stores may be called from many goroutines at once, and a
-// write is durable when its call returns. The texts of records are UTF-8; a record
-// comes back equal to the one that was stored.
+// Stores is everything that a rack remembers. The records may be kept in one place
+// and the objects in another; of the records, Builds, Releases and Trash belong
+// together, since a build goes from the first to the last with its releases.
+//
+// The methods of all stores may be called from many goroutines at once. A write is
+// durable when its call returns, and whatever is read or listed from then on shows
+// it, by whichever process that shares the store. The texts of records are UTF-8,
+// and those of manifests as long as [MaxManifest]; a record comes back equal to the
+// one that was stored. Environments and passwords are for the store to keep secret.
 type Stores struct {
-	Apps     Apps
-	Builds   Builds
-	Releases Releases
-	Objects  Objects
-
+	Apps       Apps
+	Builds     Builds
+	Releases   Releases
+	Trash      Trash
 	Parameters Parameters
 	Registries Registries
+
+	Objects Objects
 }
 
 // Apps keeps app records.
@@ -44,7 +51,7 @@ type Builds interface {
 	ListBuilds(ctx context.Context, app string, limit int) ([]rack.Build, error)
 	// SwapBuild stores next under the terms of SwapApp.
 	SwapBuild(ctx context.Context, old, next rack.Build) error
-	// RemoveBuilds removes all records of an app.
+	// RemoveBuilds removes all records of an app; those in the trash stay there.
 	RemoveBuilds(ctx context.Context, app string) error
 }
 
@@ -61,6 +68,19 @@ type Releases interface {
 	AddRelease(ctx context.Context, r rack.Release) error
 	// RemoveReleases removes all records of an app.
 	RemoveReleases(ctx context.Context, app string) error
+}
+
+// Trash keeps the records of builds that were dropped until nothing is left of what
+// belongs to them elsewhere.
+type Trash interface {
+	// DropBuild takes a build and all releases of it out of the records and puts
+	// it into the trash, all at once, if it still equals old. Otherwise it returns
+	// an error that is [rack.ErrConflict] and does nothing.
+	DropBuild(ctx context.Context, old rack.Build) error
+	// Dropped lists what is in the trash, in any order.
+	Dropped(ctx context.Context) ([]rack.Build, error)
+	// ForgetBuild takes a build out of the trash; it may not be there.
+	ForgetBuild(ctx context.Context, b rack.Build) error
 }
 
 // Registries keeps the credentials of other registries, by server.
@@ -87,12 +107,21 @@ type Objects interface {
 	// OpenObject opens what was stored, or returns an error that is
 	// [rack.ErrNotFound]. What is open stays as it was when another takes its place.
 	OpenObject(ctx context.Context, app, key string) (io.ReadCloser, error)
-	// ListObjects returns the keys of an app that have prefix in front of a last
-	// part without a slash, in their order. Very long keys may be missing.
-	ListObjects(ctx context.Context, app, prefix string) ([]string, error)
 	// RemoveObject removes an object, or returns an error that is
 	// [rack.ErrNotFound]. What is open stays readable.
 	RemoveObject(ctx context.Context, app, key string) error
 	// RemoveObjects removes all objects of an app. What is open stays readable.
 	RemoveObjects(ctx context.Context, app string) error
+	ObjectLists
+}
+
+// ObjectLists lists what is kept.
+type ObjectLists interface {
+	// ListObjects returns the keys of an app that have prefix in front of a last
+	// part without a slash, in their order. Very long keys may be missing.
+	ListObjects(ctx context.Context, app, prefix string) ([]string, error)
+	// OldObjects lists the keys of an app that begin with prefix, of objects that
+	// were stored before a time, by the store's clock. Keys of more than 80 bytes
+	// may be missing.
+	OldObjects(ctx context.Context, app, prefix string, before time.Time) ([]string, error)
 }

@@ -165,9 +165,9 @@ func (s *Server) fetch(ctx context.Context, j job, tree string, log io.Writer) e
 	return err
 }
 
-// maxManifest bounds the text of a manifest, in bytes: that of any app is far
+// MaxManifest bounds the text of a manifest, in bytes: that of any app is far
 // shorter, and all of it goes into a record.
-const maxManifest = 1 << 20
+const MaxManifest = 1 << 20
 
 // manifestText reads the manifest out of the source, and nothing else.
 func manifestText(tree, name string) ([]byte, error) {
@@ -184,9 +184,9 @@ func manifestText(tree, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(text) > maxManifest {
-		err = fmt.Errorf("it is longer than %d bytes", maxManifest)
+	text, err := io.ReadAll(io.LimitReader(f, MaxManifest+1))
+	if err == nil && len(text) > MaxManifest {
+		err = fmt.Errorf("it is longer than %d bytes", MaxManifest)
 	}
 	return text, err
 }

@@ -60,7 +60,7 @@ func stocked(t *testing.T, app rack.App, releases ...rack.Release) http.Handler 
 		}
 	}
 	server, err := rackd.New(t.Context(), rackd.Config{Name: "test", Spool: t.TempDir(),
-		Stores: rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store}})
+		Stores: store.Stores()})
 	if err != nil {
 		t.Fatal(err)
 	}

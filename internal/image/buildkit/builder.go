@@ -25,6 +25,8 @@ import (
 type Builder struct {
 	// Keychain has the credentials for the registries of base images and of caches; nil has none.
 	Keychain authn.Keychain
+	// Held tells what of limits the daemon can hold; nil for all.
+	Held func(image.Limits) image.Limits
 
 	client *client.Client
 }
@@ -44,6 +46,9 @@ func (b *Builder) Close() error { return b.client.Close() }
 // Build solves the Dockerfile of a spec and has the image written to its
 // layout. Provenance is left out: Racks push plain images for one platform.
 func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error {
+	if b.Held != nil {
+		s.Limits = b.Held(s.Limits)
+	}
 	opt, err := solveOptions(s)
 	if err != nil {
 		return err

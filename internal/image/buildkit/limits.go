@@ -26,6 +26,9 @@ func limit(attrs map[string]string, l image.Limits) {
 	if l.Memory > 0 {
 		attrs["memory"] = strconv.Itoa(l.Memory << 20)
 	}
+	if l.Swap > 0 {
+		attrs["memswap"] = strconv.Itoa(l.Swap << 20)
+	}
 	if l.CPU > 0 {
 		attrs["cpuperiod"] = strconv.Itoa(cpuPeriod)
 		attrs["cpuquota"] = strconv.Itoa(l.CPU * cpuPeriod / 1024)

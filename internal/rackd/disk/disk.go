@@ -12,6 +12,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
 // lockTimeout is how long to wait for a process that is just leaving the data,
@@ -83,4 +85,9 @@ func Open(dir, owner string) (*Store, error) {
 func (s *Store) Close() error {
 	os.Remove(s.owner)
 	return errors.Join(s.objects.Close(), s.db.Close())
+}
+
+// Stores are all that a rack needs, each of them this one.
+func (s *Store) Stores() rackd.Stores {
+	return rackd.Stores{Apps: s, Builds: s, Releases: s, Trash: s, Parameters: s, Registries: s, Objects: s}
 }

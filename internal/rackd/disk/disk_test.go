@@ -34,7 +34,7 @@ func closed(t *testing.T, s *disk.Store) {
 }
 
 func TestPromises(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) func() rackd.Stores {
+	fresh := func(t *testing.T) func() rackd.Stores {
 		dir := t.TempDir()
 		var s *disk.Store
 		t.Cleanup(func() { closed(t, s) })
@@ -43,8 +43,21 @@ func TestPromises(t *testing.T) {
 				closed(t, s)
 			}
 			s = open(t, dir, "the test")
-			return rackd.Stores{Apps: s, Builds: s, Releases: s, Objects: s, Parameters: s, Registries: s}
+			return s.Stores()
 		}
+	}
+	// Each is tried without the other: they may be kept in different places.
+	t.Run("records", func(t *testing.T) {
+		storetest.Records(t, func(t *testing.T) func() rackd.Stores {
+			open := fresh(t)
+			return func() rackd.Stores { s := open(); s.Objects = nil; return s }
+		})
+	})
+	t.Run("objects", func(t *testing.T) {
+		storetest.Objects(t, func(t *testing.T) func() rackd.Stores {
+			open := fresh(t)
+			return func() rackd.Stores { return rackd.Stores{Objects: open().Objects} }
+		})
 	})
 }
 

@@ -1,8 +1,9 @@
 package storetest
 
 import (
-	"io"
-	"strings"
+	"errors"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,55 +12,57 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
-// fill stores one of everything of an app.
+// fill stores one record of each kind of an app.
 func fill(t *testing.T, s rackd.Stores, app string) {
 	t.Helper()
 	ctx := t.Context()
 	must(t, s.Apps.SwapApp(ctx, rack.App{}, rack.App{Name: app}))
 	must(t, s.Builds.SwapBuild(ctx, rack.Build{}, rack.Build{ID: "BA", App: app, Started: at(1)}))
 	must(t, s.Releases.AddRelease(ctx, rack.Release{ID: "RA", App: app, Created: at(1)}))
-	must(t, s.Objects.PutObject(ctx, app, "a", strings.NewReader(app)))
-}
-
-func remove(t *testing.T, s rackd.Stores, app string) {
-	t.Helper()
-	ctx := t.Context()
-	must(t, s.Builds.RemoveBuilds(ctx, app))
-	must(t, s.Releases.RemoveReleases(ctx, app))
-	must(t, s.Objects.RemoveObjects(ctx, app))
-	must(t, s.Apps.RemoveApp(ctx, app))
 }
 
 func testRemoval(t *testing.T, open func() rackd.Stores) {
 	s, ctx := open(), t.Context()
-	remove(t, s, "web") // of what is not there
+	remove := func() {
+		must(t, s.Builds.RemoveBuilds(ctx, "web"))
+		must(t, s.Releases.RemoveReleases(ctx, "web"))
+		must(t, s.Apps.RemoveApp(ctx, "web"))
+	}
+	remove() // of what is not there
 	fill(t, s, "web")
 	fill(t, s, "web-2")
-	still, err := s.Objects.OpenObject(ctx, "web", "a")
-	must(t, err)
-	remove(t, s, "web")
-	text, err := io.ReadAll(still)
-	must(t, err)
-	must(t, still.Close())
-	if string(text) != "web" {
-		t.Errorf("what was open became %q", text)
-	}
+	remove()
 	s = open()
-	_, err = s.Apps.App(ctx, "web")
+	_, err := s.Apps.App(ctx, "web")
 	wantKind(t, "app", err, rack.ErrNotFound)
-	_, err = s.Builds.Build(ctx, "web", "BA")
-	wantKind(t, "build", err, rack.ErrNotFound)
-	_, err = s.Releases.Release(ctx, "web", "RA")
-	wantKind(t, "release", err, rack.ErrNotFound)
-	_, err = s.Objects.OpenObject(ctx, "web", "a")
-	wantKind(t, "object", err, rack.ErrNotFound)
+	wantNoBuild(t, s, "web", "BA")
+	wantNoRelease(t, s, "web", "RA")
 	wantApp(t, s, rack.App{Name: "web-2"})
 	wantBuild(t, s, rack.Build{ID: "BA", App: "web-2", Started: at(1)})
 	wantRelease(t, s, rack.Release{ID: "RA", App: "web-2", Created: at(1)})
-	kept, err := s.Objects.OpenObject(ctx, "web-2", "a")
-	must(t, err)
-	must(t, kept.Close())
 	fill(t, s, "web") // the name is free again
+}
+
+func wantNoBuild(t *testing.T, s rackd.Stores, app, id string) {
+	t.Helper()
+	_, err := s.Builds.Build(t.Context(), app, id)
+	wantKind(t, "build "+id+" of "+app, err, rack.ErrNotFound)
+	builds, err := s.Builds.ListBuilds(t.Context(), app, 0)
+	must(t, err)
+	if slices.ContainsFunc(builds, func(b rack.Build) bool { return b.ID == id }) {
+		t.Errorf("build %s of %s is listed", id, app)
+	}
+}
+
+func wantNoRelease(t *testing.T, s rackd.Stores, app, id string) {
+	t.Helper()
+	_, err := s.Releases.Release(t.Context(), app, id)
+	wantKind(t, "release "+id+" of "+app, err, rack.ErrNotFound)
+	releases, err := s.Releases.ListReleases(t.Context(), app, 0)
+	must(t, err)
+	if slices.ContainsFunc(releases, func(r rack.Release) bool { return r.ID == id }) {
+		t.Errorf("release %s of %s is listed", id, app)
+	}
 }
 
 func testRegistries(t *testing.T, open func() rackd.Stores) {
@@ -81,5 +84,22 @@ func testRegistries(t *testing.T, open func() rackd.Stores) {
 	wantKind(t, "registry that is gone", s.Registries.RemoveRegistry(ctx, second.Server), rack.ErrNotFound)
 	if list, err = s.Registries.ListRegistries(ctx); err != nil || len(list) != 1 || list[0] != first {
 		t.Errorf("registries in the end: %v, %v", list, err)
+	}
+}
+
+func testRacingRegistries(t *testing.T, open func() rackd.Stores) {
+	s, ctx := open(), t.Context()
+	must(t, errors.Join(race(func(i int) error {
+		return s.Registries.PutRegistry(ctx, rack.Registry{Server: "one", Username: strconv.Itoa(i), Password: strconv.Itoa(i)})
+	})...))
+	list, err := s.Registries.ListRegistries(ctx)
+	must(t, err)
+	if len(list) != 1 || list[0].Username != list[0].Password {
+		t.Errorf("registries: %v", list)
+	}
+	for i, err := range race(func(int) error { return s.Registries.RemoveRegistry(ctx, "one") }) {
+		if err != nil && !errors.Is(err, rack.ErrNotFound) {
+			t.Errorf("removal %d: %v", i, err)
+		}
 	}
 }

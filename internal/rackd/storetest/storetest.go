@@ -13,15 +13,26 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
-// Run checks the promises of the interfaces in package rackd. fresh prepares
-// data with nothing in it and returns the function that opens it; each later
-// call of that closes what the last one opened and opens the same data again,
-// as a new process does.
-func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
-	for _, test := range []struct {
-		name  string
-		check func(t *testing.T, open func() rackd.Stores)
-	}{
+// check is one promise. fresh prepares data with nothing in it and returns the
+// function that opens it; each later call of that closes what the last one opened
+// and opens the same data again, as a new process does.
+type check struct {
+	name  string
+	check func(t *testing.T, open func() rackd.Stores)
+}
+
+func run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores), checks []check) {
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.check(t, fresh(t)) })
+	}
+}
+
+// Records checks the promises of all stores in package rackd but [rackd.Objects],
+// which may be nil. fresh prepares data with nothing in it and returns the function
+// that opens it; each later call of that closes what the last one opened and opens
+// the same data again, as a new process does.
+func Records(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
+	run(t, fresh, []check{
 		{"apps", testApps},
 		{"builds", testBuilds},
 		{"releases", testReleases},
@@ -32,8 +43,20 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
 		{"records outlive the process", testDurableRecords},
 		{"parameters", testParameters},
 		{"one of many changes of parameters wins", testRacingParameters},
-		{"what is removed is gone", testRemoval},
+		{"removed records are gone", testRemoval},
 		{"registries", testRegistries},
+		{"one of many registries stays", testRacingRegistries},
+		{"dropped builds are in the trash", testTrash},
+		{"nothing is dropped that has changed", testStaleDrop},
+		{"a build is dropped or changed", testRacingDrop},
+		{"lists are of now", testFreshLists},
+		{"long lists", testLongLists},
+	})
+}
+
+// Objects checks the promises of [rackd.Objects] alone; see [Records].
+func Objects(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
+	run(t, fresh, []check{
 		{"objects", testObjects},
 		{"objects under strange keys", testKeys},
 		{"objects are whole or absent", testWholeObjects},
@@ -42,9 +65,9 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
 		{"listed objects", testListedObjects},
 		{"big objects", testBigObjects},
 		{"objects outlive the process", testDurableObjects},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.check(t, fresh(t)) })
-	}
+		{"removed objects are gone", testRemovedObjects},
+		{"old objects", testOldObjects},
+	})
 }
 
 // at is a time in the tests; the larger the later. The nanoseconds must survive.

@@ -83,6 +83,7 @@ type service struct {
 	worker *base.Worker
 	layers io.Closer
 	cache  solver.CacheManager
+	*limiter
 }
 
 // controller assembles a daemon as BuildKit's own program does, without the
@@ -143,7 +144,7 @@ func controller(ctx context.Context, o Options) (_ *service, err error) {
 		ResolveCacheExporterFuncs: cacheExporters(sessions, o.Mirrors),
 		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), o.Mirrors),
 	})
-	return &service{c, w, layers, cache}, err
+	return &service{c, w, layers, cache, newLimiter(kernelGroups, o.Notice)}, err
 }
 
 // Close drops what the caches have too much, for the controller itself does so
@@ -201,7 +202,6 @@ func newWorker(ctx context.Context, o Options) (_ *base.Worker, layers io.Closer
 		return nil, layers, err
 	}
 	opt.GCPolicy = policy()
-	opt.Executor = newLimiter(opt.Executor, kernelGroups, o.Notice)
 	opt.RegistryHosts = registries(o.Mirrors)
 	w, err := base.NewWorker(ctx, opt)
 	return w, layers, err

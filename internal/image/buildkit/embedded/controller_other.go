@@ -7,6 +7,8 @@ import (
 	"errors"
 
 	"google.golang.org/grpc"
+
+	"github.com/convox-ci/convox-ci/internal/image"
 )
 
 func supported(string) error { return errors.New("it needs Linux") }
@@ -16,6 +18,8 @@ type service struct{}
 
 func (*service) Register(*grpc.Server) {}
 func (*service) Close() error          { return nil }
+
+func (*service) held(l image.Limits) image.Limits { return l }
 
 func controller(context.Context, Options) (*service, error) { return nil, supported("") }
 

@@ -15,6 +15,8 @@ import (
 	_ "github.com/moby/buildkit/util/grpcutil/encoding/proto" // the codec that the daemon's own program speaks
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/convox-ci/convox-ci/internal/image"
 )
 
 // ErrUnsupported: this machine cannot run the daemon; the text says what is missing.
@@ -40,6 +42,7 @@ type Options struct {
 type Daemon struct {
 	listener *bufconn.Listener
 	end      func() error
+	held     func(image.Limits) image.Limits
 }
 
 // pipeSize is the buffer of the connection in memory, in bytes; contexts and
@@ -102,7 +105,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		defer close(served)
 		server.Serve(listener) // ends with the Stop below
 	}()
-	return &Daemon{listener: listener, end: func() error {
+	return &Daemon{listener: listener, held: control.held, end: func() error {
 		server.Stop()
 		<-served
 		stop()
@@ -121,6 +124,10 @@ func (d *Daemon) Dialer() client.ClientOpt {
 // Dial makes a connection to this daemon, over which it speaks what a BuildKit
 // speaks at its socket.
 func (d *Daemon) Dial(ctx context.Context) (net.Conn, error) { return d.listener.DialContext(ctx) }
+
+// Held is what of limits this machine can hold. A step that is asked to keep to any
+// other cannot be run.
+func (d *Daemon) Held(l image.Limits) image.Limits { return d.held(l) }
 
 // Close cuts off the builds under way, ends the daemon and closes its
 // databases, so that another may use the same root.

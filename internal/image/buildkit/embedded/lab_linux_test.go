@@ -84,6 +84,7 @@ func start(t *testing.T, o embedded.Options) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{Builder: buildkit.New(c), daemon: d}
+	b.Held = d.Held
 	b.close = sync.OnceValue(func() error {
 		b.Builder.Close()
 		return d.Close()

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,10 +9,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/moby/buildkit/executor"
-	resourcestypes "github.com/moby/buildkit/executor/resources/types"
-	"github.com/moby/buildkit/solver/pb"
 	"golang.org/x/sys/unix"
+
+	"github.com/convox-ci/convox-ci/internal/image"
 )
 
 // kernelGroups is where the kernel takes limits of groups of processes:
@@ -21,16 +19,15 @@ import (
 // that have the former one.
 const kernelGroups = "/sys/fs/cgroup"
 
-// limiter runs steps with as much of their limits as this machine can hold: runc
-// refuses to start one with any other.
+// limiter knows which limits this machine can hold: runc refuses to start a step
+// with any other.
 type limiter struct {
-	executor.Executor
 	memory, swap, cpu error // why not
 	missed            func()
 }
 
-func newLimiter(e executor.Executor, groups string, notice func(string)) *limiter {
-	l := &limiter{Executor: e, memory: limitable(groups, "memory"), cpu: limitable(groups, "cpu"), swap: swappable(groups)}
+func newLimiter(groups string, notice func(string)) *limiter {
+	l := &limiter{memory: limitable(groups, "memory"), cpu: limitable(groups, "cpu"), swap: swappable(groups)}
 	l.missed = sync.OnceFunc(func() {
 		if notice != nil {
 			notice(fmt.Sprintf("Not all limits of build steps can be held on this machine: %v", errors.Join(l.memory, l.cpu)))
@@ -39,31 +36,22 @@ func newLimiter(e executor.Executor, groups string, notice func(string)) *limite
 	return l
 }
 
-// Run implements [executor.Executor].
-func (l *limiter) Run(ctx context.Context, id string, root executor.Mount, mounts []executor.Mount, process executor.ProcessInfo, started chan<- struct{}) (resourcestypes.Recorder, error) {
-	process.Meta.LinuxResources = l.held(process.Meta.LinuxResources)
-	return l.Executor.Run(ctx, id, root, mounts, process, started)
-}
-
-// held is what of the limits can be held. They are those of other builds as well,
-// and stay as they are.
-func (l *limiter) held(asked *pb.LinuxResources) *pb.LinuxResources {
-	if asked == nil {
-		return nil
+// held is what of limits can be held.
+func (l *limiter) held(asked image.Limits) image.Limits {
+	can := asked
+	if l.memory != nil {
+		can.Memory = 0
 	}
-	r := asked.CloneVT()
-	if r.Memory != 0 && l.memory != nil {
-		r.Memory = 0
-		l.missed()
+	if l.cpu != nil {
+		can.CPU = 0
 	}
-	if r.CpuQuota != 0 && l.cpu != nil {
-		r.CpuQuota, r.CpuPeriod = 0, 0
+	if can != asked {
 		l.missed()
 	}
 	if l.swap == nil {
-		r.MemorySwap = r.Memory // of both together
+		can.Swap = can.Memory
 	}
-	return r
+	return can
 }
 
 // limitable tells why the kernel does not limit a resource here; nil if it does.

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/moby/buildkit/solver/pb"
+	"github.com/convox-ci/convox-ci/internal/image"
 )
 
 // TestWhatCanBeHeld tries machines of all kinds, as they show themselves in files.
@@ -16,7 +16,7 @@ func TestWhatCanBeHeld(t *testing.T) {
 		name              string
 		files             string // names, a content may follow
 		readOnly          bool
-		memory, swap, cpu int64 // that are left of 100, nothing and 10
+		memory, swap, cpu int // that are left of 100, nothing and 10
 		notice            string
 	}{
 		{"v2", "cgroup.controllers=cpuset cpu io memory pids", false, 100, 0, 10, ""},
@@ -33,21 +33,18 @@ func TestWhatCanBeHeld(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			groups := machine(t, test.files, test.readOnly)
 			var told []string
-			l := newLimiter(nil, groups, func(line string) { told = append(told, line) })
-			asked := &pb.LinuxResources{Memory: 100, CpuPeriod: 20, CpuQuota: 10}
-			for range 2 {
-				if got := l.held(asked); got.Memory != test.memory || got.MemorySwap != test.swap || got.CpuQuota != test.cpu || (got.CpuPeriod != 0) != (test.cpu != 0) {
-					t.Errorf("held: %v", got)
-				}
+			l := newLimiter(groups, func(line string) { told = append(told, line) })
+			want := image.Limits{Memory: test.memory, Swap: test.swap, CPU: test.cpu}
+			if got := l.held(image.Limits{}); got != (image.Limits{}) || len(told) > 0 {
+				t.Errorf("where nothing was asked: %+v, told %q", got, told)
 			}
-			if asked.Memory != 100 || asked.CpuQuota != 10 || asked.MemorySwap != 0 {
-				t.Errorf("what was asked became %v", asked)
+			for range 2 {
+				if got := l.held(image.Limits{Memory: 100, CPU: 10}); got != want {
+					t.Errorf("held: %+v, want %+v", got, want)
+				}
 			}
 			if all := strings.Join(told, "\n"); (test.notice != "") != (len(told) == 1) || !strings.Contains(all, test.notice) {
 				t.Errorf("told: %q, want once %q", told, test.notice)
-			}
-			if l.held(nil) != nil {
-				t.Error("limits where none were asked")
 			}
 		})
 	}
