@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"internal/wire":       nil, // recordings for tests
 	"examples/hello":      nil,
 	"examples/hello/seed": nil,
+	"bench/cache":         nil,
 	"bench/ending":        {"internal/rack"},
 	"bench/logs": {"internal/bake", "internal/ci", "internal/image", "internal/rack", "internal/rackd", "internal/rackd/disk",
 		"internal/source"},
