@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,7 +102,11 @@ func (s *session) probe(p wire.Probe) string {
 	said := func(status int, kind, text string) []string {
 		lines := []string{fmt.Sprint(status), kind}
 		if kind == "application/json" && text != "" {
-			return append(lines, leaves(s.T, route(p.Exchange), chosenKey.ReplaceAllString(text, "tmp/chosen"))...)
+			found := leaves(s.T, route(p.Exchange), chosenKey.ReplaceAllString(text, "tmp/chosen"))
+			if strings.HasSuffix(p.Path, "/objects") {
+				slices.Sort(found) // a chosen key may come before any other
+			}
+			return append(lines, found...)
 		}
 		return append(lines, text)
 	}
