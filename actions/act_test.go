@@ -12,8 +12,8 @@ import (
 var workflows = map[string][]string{
 	"older-deploy.yml": {"✅ Deploy of myapp on staging: ✅ live"},
 	"older-chain.yml": {
-		"✅ Build of myrailsapp on staging: ✅ built", "✅ Run of myrailsapp on staging: ✅ ended with status 0", "✅ Promote of myrailsapp on staging: ✅ live",
-		"✅ Build of chain on staging: ✅ built", "✅ Run of chain on staging: ✅ ended with status 0", "✅ Promote of chain on staging: ✅ live",
+		"✅ Build of myrailsapp on staging: ✅ built", "✅ Run of myrailsapp on staging: ✅ done", "✅ Promote of myrailsapp on staging: ✅ live",
+		"✅ Build of chain on staging: ✅ built", "✅ Run of chain on staging: ✅ done", "✅ Promote of chain on staging: ✅ live",
 	},
 	"older-inputs.yml": {"✅ Deploy of inputs on staging: ✅ live", "✅ Build of inputs on staging: ✅ built"},
 	"verbs.yml": {
