@@ -1,18 +1,38 @@
 package actions_test
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// TestWorkflows runs workflows that check by themselves what they got. The key is no
-// secret to act: only what we have it mask is hidden.
+// workflows are the files of testdata that check by themselves what they got, and the
+// summaries that their steps leave, in order: what was done, and the verdict.
+var workflows = map[string][]string{
+	"older-deploy.yml": {"✅ Deploy of myapp on staging: Live"},
+	"older-chain.yml": {
+		"✅ Build of myrailsapp on staging: Built", "✅ Run of myrailsapp on staging: Done", "✅ Promote of myrailsapp on staging: Live",
+		"✅ Build of chain on staging: Built", "✅ Run of chain on staging: Done", "✅ Promote of chain on staging: Live",
+	},
+	"older-promote.yml": {"✅ Build of api on staging: Built", "✅ Promote of api on staging: Live"},
+	"older-direct.yml":  {"✅ Build of direct on staging: Built", "✅ Promote of direct on staging: Live"},
+	"older-inputs.yml":  {"✅ Deploy of older on staging: Live", "✅ Build of older on staging: Built"},
+	"verbs.yml": {
+		"✅ Deploy of verbs on staging: Live", "✅ Build of verbs on staging: Built", "✅ Build of verbs on staging: Built",
+		"✅ Promote of verbs on staging: Live",
+	},
+	"failing.yml": {"❌ Build of shop on staging: Failed"},
+}
+
+// TestWorkflows runs them. The key is no secret to act in one of them: what we have it
+// mask is hidden there as well.
 func TestWorkflows(t *testing.T) {
 	r := need(t, shared.rack)
-	for _, app := range []string{"myapp", "myrailsapp", "shop"} {
+	for _, app := range []string{"api", "chain", "direct", "myapp", "myrailsapp", "older", "shop", "verbs"} {
 		r.run(t, "apps", "create", app)
 	}
-	for _, workflow := range []string{"older-deploy.yml", "older-chain.yml", "older-inputs.yml", "older-promote.yml", "older-direct.yml", "verbs.yml", "failing.yml"} {
+	for workflow, want := range workflows {
 		t.Run(workflow, func(t *testing.T) {
 			t.Parallel()
 			secret := "CONVOX_DEPLOY_KEY=" + key
@@ -34,6 +54,22 @@ func TestWorkflows(t *testing.T) {
 			if strings.Contains(said, "Unexpected input") {
 				t.Errorf("an input is unexpected:\n%s", said)
 			}
+			if got := summaries(said); !slices.Equal(got, want) {
+				t.Errorf("summaries %q, wanted %q:\n%s", got, want, said)
+			}
 		})
 	}
+}
+
+// summary is one in the log of act, which shows the file of a step when that has
+// ended, and empties it for the next: a title, and the verdict.
+var summary = regexp.MustCompile(`(?s) Summary - <h2>(.*?)</h2>\n.*?\n<p><b>([^<]*)</b>.*?</p>\n`)
+
+// summaries are the titles and the verdicts of the summaries in the log of act.
+func summaries(log string) (all []string) {
+	code := strings.NewReplacer("<code>", "", "</code>", "")
+	for _, m := range summary.FindAllStringSubmatch(log, -1) {
+		all = append(all, code.Replace(m[1])+": "+m[2])
+	}
+	return all
 }

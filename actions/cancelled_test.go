@@ -35,7 +35,7 @@ func TestCancelled(t *testing.T) {
 	} {
 		t.Run(c.job, func(t *testing.T) {
 			t.Parallel()
-			need(t, shared.rack).run(t, "apps", "create", c.job)
+			need(t, shared.rack).run(t, "apps", "create", "job-"+c.job)
 			log, err := c.run(t)
 			if (err != nil) != c.fails || !strings.Contains(log, c.log) || strings.Contains(log, key) {
 				t.Errorf("the runner ends with %v:\n%s", err, log)
@@ -44,7 +44,7 @@ func TestCancelled(t *testing.T) {
 			if build == nil {
 				t.Fatalf("no output says which build it was:\n%s", log)
 			}
-			if info := need(t, shared.rack).run(t, "builds", "info", build[1], "--app", c.job); !strings.Contains(info, "the build was cancelled") {
+			if info := need(t, shared.rack).run(t, "builds", "info", build[1], "--app", "job-"+c.job); !strings.Contains(info, "the build was cancelled") {
 				t.Errorf("on the rack:\n%s\n%s", info, log)
 			}
 		})
@@ -69,7 +69,7 @@ func (c cancellation) run(t *testing.T) (log string, err error) {
 	if err := runner.Start(); err != nil {
 		t.Fatal(err)
 	}
-	late := time.AfterFunc(patience, func() { runner.Process.Kill() })
+	late := time.AfterFunc(jobLimit, func() { runner.Process.Kill() })
 	defer late.Stop()
 	var all []string
 	ending := false // what a step said last may be shown again

@@ -199,6 +199,7 @@ func files(t *testing.T, img v1.Image) map[string]string {
 // TestImageForEachMachine: an image has what belongs into it, for its machine, and
 // nothing else.
 func TestImageForEachMachine(t *testing.T) {
+	t.Parallel()
 	index := need(t, shared.index)
 	busybox, err := enginetest.Busybox()
 	if err != nil {
@@ -247,6 +248,7 @@ var (
 
 // TestClassicBuilder: the builder of older engines, which act uses, makes the image too.
 func TestClassicBuilder(t *testing.T) {
+	t.Parallel()
 	e := need(t, shared.engine)
 	stages := need(t, shared.stages)
 	text, err := os.ReadFile("../Dockerfile")

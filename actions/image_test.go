@@ -86,10 +86,16 @@ func (s *step) start(t *testing.T, line string) (container string) {
 // masks are the lines that tell the runner what to hide.
 var masks = regexp.MustCompile(`(?m)^::add-mask::.*\n`)
 
-// says is run without the masks, after which nothing may show the key.
+// says is run, and returns what of that is shown.
 func (s *step) says(t *testing.T, command ...string) string {
 	t.Helper()
-	said := masks.ReplaceAllString(s.run(t, command...), "")
+	return shown(t, s.run(t, command...))
+}
+
+// shown is a log as the runner shows it, which must be without the key.
+func shown(t *testing.T, log string) string {
+	t.Helper()
+	said := masks.ReplaceAllString(log, "")
 	if strings.Contains(said, key) {
 		t.Errorf("the key is shown: %q", said)
 	}
@@ -119,6 +125,7 @@ func (s *step) values(t *testing.T, file string) map[string]string {
 
 // TestInputsReachTheImage: those with a hyphen, and those by an older name.
 func TestInputsReachTheImage(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "inputs")
 	s.env["INPUT_BUILDARGS"] = "COLOUR=plum"
 	if log := s.run(t); !strings.Contains(log, "rake build was run, COLOUR is plum") {
@@ -146,6 +153,7 @@ func TestInputsReachTheImage(t *testing.T) {
 // TestStopped: a container that is told to end does so in the time that runners
 // give it, with its outputs written and its build ended.
 func TestStopped(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "stopped")
 	s.env["INPUT_BUILD-ARGS"], s.env["INPUT_MANIFEST"] = "GATE="+openGate(t).Addr().String(), "hold.yml"
 	container := s.start(t, "holding")
@@ -167,6 +175,7 @@ func TestStopped(t *testing.T) {
 // TestInterrupted: who cancels a job on GitHub interrupts the docker command, which
 // hands that on.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "interrupted")
 	s.env["INPUT_BUILD-ARGS"], s.env["INPUT_MANIFEST"] = "GATE="+openGate(t).Addr().String(), "hold.yml"
 	cmd := need(t, shared.engine).Command(t.Context(), s.args()...)
@@ -194,8 +203,9 @@ func TestInterrupted(t *testing.T) {
 }
 
 // TestKilled: what a step that was killed has left behind is ended by the last
-// stage, a container of its own with the same inputs. It never fails.
+// stage, which has the same inputs. It never fails.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "killed")
 	s.env["INPUT_BUILD-ARGS"], s.env["INPUT_MANIFEST"] = "GATE="+openGate(t).Addr().String(), "hold.yml"
 	docker(t, "kill", s.start(t, "holding"))
@@ -204,29 +214,45 @@ func TestKilled(t *testing.T) {
 	if info := r.run(t, "builds", "info", build, "--app", "killed"); !strings.Contains(info, "running") {
 		t.Fatalf("after the end of its step:\n%s", info)
 	}
-	s.flags = []string{"--entrypoint", "/usr/local/bin/convox-ci-post"}
-	if said := s.says(t); said != "" {
+	if said := s.post(t); said != "" {
 		t.Errorf("without anything remembered: %q", said)
 	}
-	s.flags = append(s.flags, "--env", "STATE_build="+build)
+	s.env["STATE_build"] = build
 	want := "::warning title=Convox::build " + build + " was still running when its step had ended; it was cancelled\n"
-	if said := s.says(t); said != want {
+	if said := s.post(t); said != want {
 		t.Errorf("it says %q", said)
 	}
 	if info := r.run(t, "builds", "info", build, "--app", "killed"); !strings.Contains(info, "the build was cancelled") {
 		t.Errorf("on the rack:\n%s", info)
 	}
-	if said := s.says(t); said != "" {
+	if said := s.post(t); said != "" {
 		t.Errorf("of a build that has ended: %q", said)
 	}
-	s.flags = append(s.flags, "--env", "INPUT_RACK-URL=http://convox:"+key+"@127.0.0.1:1")
-	if said := s.says(t); !regexp.MustCompile(`(?m)^::warning title=Convox::.*connection refused`).MatchString(said) {
+	s.env["INPUT_RACK-URL"] = "http://convox:" + key + "@127.0.0.1:1"
+	if said := s.post(t); !regexp.MustCompile(`(?m)^::warning title=Convox::.*connection refused`).MatchString(said) {
 		t.Errorf("without a rack: %q", said)
 	}
 }
 
+// post runs the last stage, which must succeed, and returns what it printed. That it
+// is in the image is for TestCancelled to say.
+func (s *step) post(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), need(t, shared.rack).program)
+	cmd.Args, cmd.Dir, cmd.Env = []string{"convox-ci-post"}, s.workspace, []string{}
+	for name, value := range s.env {
+		cmd.Env = append(cmd.Env, name+"="+strings.Replace(value, "/files/", s.files+"/", 1))
+	}
+	said, err := output(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shown(t, said)
+}
+
 // TestConfined: nothing is written but what was asked for, and no user is needed.
 func TestConfined(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "confined")
 	s.flags = []string{"--read-only", "--user", "4711:4712", "--cap-drop", "ALL"}
 	s.env["INPUT_ACTION"] = "deploy"
@@ -239,6 +265,7 @@ func TestConfined(t *testing.T) {
 // TestShell: where a CI system puts a shell in the place of the program, that is
 // found on the path, and so is what runners on Kubernetes want.
 func TestShell(t *testing.T) {
+	t.Parallel()
 	s := newStep(t, "shell")
 	s.flags = []string{"--entrypoint", "sh", "--env", "CONVOX_RACK_URL=" + s.env["INPUT_RACK-URL"]} // sh loses the input with a hyphen
 	said := s.says(t, "-c", "convox-ci apps && env | tail -n 1 && echo ended")
@@ -249,6 +276,7 @@ func TestShell(t *testing.T) {
 
 // TestEntrypoint: the script hands every input on, which other shells would not.
 func TestEntrypoint(t *testing.T) {
+	t.Parallel()
 	env, err := exec.LookPath("env")
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package actions_test
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -26,6 +27,13 @@ import (
 // patience is how long a test waits for what should happen soon, on a busy machine.
 const patience = time.Minute
 
+// jobLimit is how long a job of act may take, which makes containers for every step.
+const jobLimit = 5 * time.Minute
+
+// atOnce is how many tests run at a time: more than there are processors, since most
+// wait for containers to be made.
+const atOnce = "4"
+
 // key is the deploy key, which nothing may show.
 const key = "orchid-pale-moon-fin-4711"
 
@@ -38,6 +46,7 @@ type lab struct {
 	image    func() (string, error)        // that for this one, in that engine
 	rack     func() (*rackLab, error)      // a rack, and a console before it
 	jobImage func() (string, error)        // what the jobs of act run in
+	mu       sync.Mutex
 	end      []func()
 }
 
@@ -52,6 +61,8 @@ var shared *lab
 
 func TestMain(m *testing.M) {
 	logrus.SetOutput(io.Discard) // the embedded BuildKit's own log
+	flag.Parse()
+	flag.Set("test.parallel", atOnce)
 	os.Exit(inLab(m.Run))
 }
 
@@ -74,6 +85,13 @@ func inLab(run func() int) int {
 		}
 	}()
 	return run()
+}
+
+// atEnd has a part ended when all tests are. Those that were started last end first.
+func (l *lab) atEnd(end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = append(l.end, end)
 }
 
 // need returns a part of the lab.
@@ -110,7 +128,7 @@ func (l *lab) buildPrograms() (string, error) {
 func (l *lab) startEngine() (*enginetest.Engine, error) {
 	e, err := enginetest.Start()
 	if err == nil {
-		l.end = append(l.end, func() { e.Close() })
+		l.atEnd(func() { e.Close() })
 	}
 	return e, err
 }
@@ -149,7 +167,7 @@ func (l *lab) startRack() (*rackLab, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	l.end = append(l.end, func() { stop(cmd) })
+	l.atEnd(func() { stop(cmd) })
 	r := &rackLab{program: program}
 	var all []string
 	for lines := bufio.NewScanner(said); lines.Scan(); {
@@ -163,7 +181,7 @@ func (l *lab) startRack() (*rackLab, error) {
 		go io.Copy(io.Discard, said)
 		r.console, err = startConsole(r.url)
 		if err == nil {
-			l.end = append(l.end, r.console.close)
+			l.atEnd(r.console.close)
 		}
 		return r, err
 	}

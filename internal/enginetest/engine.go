@@ -87,6 +87,7 @@ func (e *Engine) Close() error {
 		e.cmd.Process.Signal(syscall.SIGTERM)
 		e.cmd.Wait()
 	}
+	exec.Command("umount", filepath.Join(e.dir, "exec/netns/default")).Run() // there if a container had the machine's network; dockerd leaves it mounted
 	return os.RemoveAll(e.dir)
 }
 
