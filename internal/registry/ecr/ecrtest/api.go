@@ -112,6 +112,14 @@ func (f *Fake) call(r *http.Request) (any, *fault) {
 	return handle(r, in, body)
 }
 
+// KeyOf is the access key that a call is signed with, "" for one that is not.
+func KeyOf(r *http.Request) string {
+	if m := signature.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 // signed finds out who signed a call.
 func (f *Fake) signed(r *http.Request) (user string, fail *fault) {
 	m := signature.FindStringSubmatch(r.Header.Get("Authorization"))
