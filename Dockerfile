@@ -1,18 +1,13 @@
-# The image of the Action, and of everything else that runs a container. Releases are
-# packed of programs that were built before:
-#
-#   docker buildx build --platform linux/amd64,linux/arm64 \
-#     --build-context programs=DIR --build-arg PROGRAMS=programs .
-#
-# with DIR/linux/amd64/convox-ci and DIR/linux/arm64/convox-ci. Nothing is run for
-# another machine than the one that builds. The stage ci is for CI systems that want
-# tools beside the program. The classic builder, which makes every stage on its way,
-# makes the same image with what it has: its own machine, no RUN --mount.
+# The image of the Action, and of everything else that runs a container. A release
+# has programs that were built before in the place of the stage compiled, and so
+# compiles and runs nothing for another machine: scripts/release-image. The stage ci
+# is for CI systems that want tools beside the program. The classic builder, which
+# makes every stage on its way, makes the same image with what it has: its own
+# machine, no RUN --mount.
 ARG GO=golang:1.26.8-bookworm
 ARG TOOLS=alpine:3.22
 ARG BUSYBOX=busybox:1.37.0-musl
 ARG DEBIAN=debian:bookworm-slim
-ARG PROGRAMS=compiled
 # Builders without multi-platform builds leave this empty; "linux" is their own machine.
 ARG BUILDPLATFORM=${BUILDPLATFORM:-linux}
 
@@ -23,8 +18,6 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN GOOS=linux GOARCH=$TARGETARCH scripts/build /linux/$TARGETARCH/convox-ci
-
-FROM --platform=$BUILDPLATFORM ${PROGRAMS} AS programs
 
 # Everything around the program that is the same on every machine. A step of an Action
 # has its verb by the name of the program.
@@ -47,7 +40,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends bash ca-certificates git gzip openssh-client tar \
  && rm -rf /var/lib/apt/lists/*
 COPY entrypoint.sh /
-COPY --from=programs /linux/$TARGETARCH/convox-ci /usr/local/bin/convox-ci
+COPY --from=compiled /linux/$TARGETARCH/convox-ci /usr/local/bin/convox-ci
 CMD ["bash"]
 
 # The image of the Action. On Kubernetes, runners of GitHub want sh, env and tail in it.
@@ -60,7 +53,7 @@ LABEL org.opencontainers.image.title="convox-ci" \
 ENV PATH=/usr/local/bin:/bin
 COPY --from=around /around /
 COPY --from=busybox /bin/busybox /bin/busybox
-COPY --from=programs /linux/$TARGETARCH/convox-ci /usr/local/bin/convox-ci
+COPY --from=compiled /linux/$TARGETARCH/convox-ci /usr/local/bin/convox-ci
 # The program itself: shells other than bash drop variables with a hyphen in their
 # names, and GitHub's inputs have one.
 ENTRYPOINT ["/usr/local/bin/convox-ci"]

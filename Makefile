@@ -4,6 +4,7 @@
 # fix    repairs what can be repaired by a program
 # bench  the benchmarks against peers, see bench/README.md
 # size   what the binary and the image weigh, and which packages bring it
+# pictures makes those of the pages, of real runs
 # outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages
 
 export CGO_ENABLED ?= 0
@@ -11,7 +12,7 @@ export CGO_ENABLED ?= 0
 GO := $(shell find cmd internal -name '*.go' -not -name '*_test.go' 2>/dev/null)
 TOOLS := bin/tools/act bin/tools/actionlint bin/tools/gotestsum bin/tools/staticcheck
 
-.PHONY: build demo test check fix bench size outside
+.PHONY: build demo test check fix bench size pictures outside
 
 build: bin/convox-ci
 
@@ -48,6 +49,10 @@ bench:
 size:
 	scripts/need busybox
 	go run ./bench/size
+
+pictures: bin/convox-ci
+	scripts/need runc git busybox chromium tmux aha pngquant
+	scripts/pictures
 
 outside:
 	scripts/need docker

@@ -126,6 +126,9 @@ func TestBlocksAreLookedAt(t *testing.T) {
 	}
 }
 
+// entrypoint is a program of the image that an Action is run by.
+var entrypoint = regexp.MustCompile(`(?m)^  (?:post-)?entrypoint: (/\S+)$`)
+
 // repository is a checkout in which our Actions are local, so that their inputs
 // are known to actionlint.
 type repository struct{ dir string }
@@ -133,8 +136,7 @@ type repository struct{ dir string }
 func newRepository(t *testing.T) repository {
 	t.Helper()
 	r := repository{t.TempDir()}
-	// actionlint looks for the programs of the image in the repository.
-	for _, dir := range []string{".git", ".github/workflows", program, program + "-post"} {
+	for _, dir := range []string{".git", ".github/workflows"} {
 		if err := os.MkdirAll(filepath.Join(r.dir, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -153,6 +155,12 @@ func newRepository(t *testing.T) repository {
 		}
 		if err := os.WriteFile(filepath.Join(r.dir, name), data, 0o644); err != nil {
 			t.Fatal(err)
+		}
+		// actionlint looks for the programs of the image beside the Action.
+		for _, m := range entrypoint.FindAllSubmatch(data, -1) {
+			if err := os.MkdirAll(filepath.Join(r.dir, filepath.Dir(name), string(m[1])), 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return r

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/token"
 	"io"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -32,6 +33,8 @@ func generatedTables(t *testing.T) map[string]string {
 		"outputs":            outputsTable(t),
 		"exit statuses":      statusTable(t),
 		"hints":              hintsTable(t),
+		"permissions on ecr": permissionsTable(),
+		"policy for ecr":     policyForECR(t),
 	}
 }
 
@@ -242,9 +245,9 @@ func exitStatuses(t *testing.T) []status {
 	return list
 }
 
-// hintsTable has what a person is told to do beside an error, with the exit status
-// where there is only one that goes with it.
-func hintsTable(t *testing.T) string {
+// hints are what a person is told to do beside an error, with the exit status where
+// there is only one that goes with it, else "", in the order of the code.
+func hints(t *testing.T) iter.Seq2[string, string] {
 	statuses := map[string]string{}
 	for _, s := range exitStatuses(t) {
 		statuses[s.name] = s.value
@@ -270,6 +273,20 @@ func hintsTable(t *testing.T) string {
 		}
 		return true
 	})
+	return func(yield func(hint, status string) bool) {
+		for _, r := range rows {
+			if !yield(r[1], r[0]) {
+				return
+			}
+		}
+	}
+}
+
+func hintsTable(t *testing.T) string {
+	rows := [][]string{}
+	for hint, status := range hints(t) {
+		rows = append(rows, []string{status, hint})
+	}
 	for i := range rows {
 		rows[i][1] = strconv.Quote(rows[i][1])
 		rows[i][1] = rows[i][1][1 : len(rows[i][1])-1]

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/convox-ci/convox-ci/internal/options"
 )
 
 var update = flag.Bool("update", false, "write the files of the Actions and the generated parts of README.md and docs")
@@ -87,8 +89,27 @@ func TestTroubleIsQuoted(t *testing.T) {
 			t.Errorf("%s quotes %q: nothing says %q", page, m[1], missing)
 		}
 	}
+	for hint := range hints(t) {
+		if !slices.ContainsFunc(found, func(m []string) bool { return m[1] == hint }) {
+			t.Errorf("%s does not explain the hint %q", page, hint)
+		}
+	}
 	if missing := unsaid("release … is not alive: …", shortest, said); missing != "is not alive:" {
 		t.Errorf("of a message that nothing says, %q is missing", missing)
+	}
+}
+
+// TestSecretsAreNamed: who reads what is masked reads of every input that is a secret.
+func TestSecretsAreNamed(t *testing.T) {
+	const page = "docs/security.md"
+	_, text, _ := strings.Cut(pages(t)[page], "## What is masked\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	for command, fields := range commands() {
+		for _, f := range fields {
+			if f.Kind == options.KindSecret && !strings.Contains(text, "`"+f.Name+"`") {
+				t.Errorf("%s does not name %s, a secret of %s", page, f.Name, command)
+			}
+		}
 	}
 }
 
@@ -110,7 +131,8 @@ func unsaid(quote string, shortest int, said []string) string {
 }
 
 // messages are the texts in the code of the binary, with those put together by +
-// taken as one, and what official clients and racks say in the recordings.
+// taken as one, the scripts of the orb, and what official clients and racks say in
+// the recordings.
 func messages(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -128,7 +150,11 @@ func messages(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range recordings {
+	scripts, err := filepath.Glob("orb/src/scripts/*.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(recordings, scripts...) {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +182,7 @@ func literal(e ast.Expr) string {
 
 // TestLinks: what a page points at in this repository is there.
 func TestLinks(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+	link := regexp.MustCompile(`(?:\]\(|src=")([^)"#\s]*)(?:#([^)\s]*))?[)"]`)
 	all := pages(t)
 	for name, text := range all {
 		for _, m := range link.FindAllStringSubmatch(text, -1) {

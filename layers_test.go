@@ -17,9 +17,10 @@ const module = "github.com/convox-ci/convox-ci/"
 // module it may import. A package that is in no row fails the test, so a new
 // one gets its place when it is made. "x/*" stands for all packages below x.
 var mayImport = map[string][]string{
-	"cmd/convox-ci": {"internal/app"},
+	"cmd/convox-ci":  {"internal/app"},
+	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
-		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/source", "internal/summary", "internal/workflow"},
+		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/options",
@@ -28,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/bake":                    {"internal/manifest", "internal/image"},
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
+	"internal/image/entry":             {"internal/image"},
 	"internal/buildlog":                nil,
 	"internal/ci":                      nil,
 	"internal/commit":                  nil,
@@ -38,12 +40,16 @@ var mayImport = map[string][]string{
 	"internal/rack":                    nil,
 	"internal/image":                   nil,
 	"internal/container":               nil,
+	"internal/convoxenv":               nil,
 	"internal/carried":                 nil,
 	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
+	"internal/registry/ecr":            {"internal/registry"},
+	"internal/registry/ecr/ecrtest":    {"internal/registry"}, // a stand-in for tests
 	"internal/summary":                 nil,
 
 	"internal/wire":       nil, // recordings for tests
+	"internal/enginetest": nil, // for tests: no row has it, so nothing else imports it
 	"examples/hello":      nil,
 	"examples/hello/seed": nil,
 	"bench/ending":        {"internal/rack"},
@@ -63,6 +69,8 @@ var homes = map[string][]string{
 	"gopkg.in/yaml.v3":                        {"internal/manifest"},
 	"github.com/distribution/distribution/v3": {"internal/registry"},
 	"go.etcd.io/bbolt":                        {"internal/rackd/disk", "internal/image/buildkit/embedded"},
+	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
+	"github.com/aws/smithy-go":                {"internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
 }
 
 // badNames say nothing about what is in a package.

@@ -24,6 +24,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/tonistiigi/fsutil"
 
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 )
@@ -39,7 +40,7 @@ func (l *lab) stages() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +52,11 @@ func (l *lab) stages() (map[string]string, error) {
 	files := map[string][]byte{
 		"tools/bin/busybox":                       busybox,
 		"tools/etc/ssl/certs/ca-certificates.crt": []byte("roots\n"),
-		"programs/linux/amd64/convox-ci":          []byte("for amd64\n"),
-		"programs/linux/arm64/convox-ci":          []byte("for arm64\n"),
-		"programs/linux/convox-ci":                program, // for builders that know one machine
+		"compiled/linux/amd64/convox-ci":          []byte("for amd64\n"),
+		"compiled/linux/arm64/convox-ci":          []byte("for arm64\n"),
+		"compiled/linux/convox-ci":                program, // for builders that know one machine
 	}
-	files["programs/linux/"+runtime.GOARCH+"/convox-ci"] = program
+	files["compiled/linux/"+runtime.GOARCH+"/convox-ci"] = program
 	for name, data := range files {
 		full := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
@@ -70,17 +71,7 @@ func (l *lab) stages() (map[string]string, error) {
 			return nil, err
 		}
 	}
-	return map[string]string{"TOOLS": filepath.Join(dir, "tools"), "BUSYBOX": filepath.Join(dir, "tools"), "PROGRAMS": filepath.Join(dir, "programs")}, nil
-}
-
-// staticBusybox is the machine's busybox, which runs without a system around it.
-func staticBusybox() ([]byte, error) {
-	for _, path := range []string{"/bin/busybox", "/usr/bin/busybox"} {
-		if data, err := os.ReadFile(path); err == nil {
-			return data, nil
-		}
-	}
-	return nil, errors.New("busybox is missing; on Debian and Ubuntu: apt-get install busybox-static")
+	return map[string]string{"TOOLS": filepath.Join(dir, "tools"), "BUSYBOX": filepath.Join(dir, "tools"), "COMPILED": filepath.Join(dir, "compiled")}, nil
 }
 
 // pack builds the Dockerfile for two machines in one go, as releases are.
@@ -109,7 +100,7 @@ func (l *lab) pack() (v1.ImageIndex, error) {
 	directories := map[string]string{"context": "..", "dockerfile": ".."}
 	for arg, path := range stages {
 		stage := strings.ToLower(arg)
-		opt.FrontendAttrs["build-arg:"+arg] = stage
+		opt.FrontendAttrs["build-arg:"+arg] = stage // which compiled does not need: a context has the place of the stage of its name
 		opt.FrontendAttrs["context:"+stage] = "local:" + stage
 		directories[stage] = path
 	}
@@ -153,7 +144,7 @@ func forMachine(index v1.ImageIndex, architecture string) (v1.Image, error) {
 
 // loadImage puts the image for this machine into the engine.
 func (l *lab) loadImage() (string, error) {
-	address, err := l.docker()
+	e, err := l.engine()
 	if err != nil {
 		return "", err
 	}
@@ -174,7 +165,7 @@ func (l *lab) loadImage() (string, error) {
 		return "", err
 	}
 	defer os.Remove(archive)
-	_, err = output(dockerCommand(context.Background(), address, "load", "-i", archive))
+	_, err = output(e.Command(context.Background(), "load", "-i", archive))
 	return tag, err
 }
 
@@ -209,7 +200,7 @@ func files(t *testing.T, img v1.Image) map[string]string {
 // nothing else.
 func TestImageForEachMachine(t *testing.T) {
 	index := need(t, shared.index)
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,21 +238,23 @@ func TestImageForEachMachine(t *testing.T) {
 	}
 }
 
-// unneeded are the stages that the image of the Action is made without where the
-// programs are there already. BuildKit leaves them out by itself.
-var unneeded = regexp.MustCompile(`(?ms)^FROM [^\n]* AS (compiled|ci)$.*?^(FROM )`)
+// The classic builder makes stages that the image of the Action does not need, and
+// knows no contexts that have the place of a stage.
+var (
+	unneeded = regexp.MustCompile(`(?ms)^FROM [^\n]* AS ci$.*?^(FROM )`)
+	compiles = regexp.MustCompile(`(?ms)^FROM [^\n]* AS compiled$.*?^(FROM |#)`)
+)
 
 // TestClassicBuilder: the builder of older engines, which act uses, makes the image too.
 func TestClassicBuilder(t *testing.T) {
-	need(t, shared.docker)
+	e := need(t, shared.engine)
 	stages := need(t, shared.stages)
 	text, err := os.ReadFile("../Dockerfile")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for unneeded.Match(text) {
-		text = unneeded.ReplaceAll(text, []byte("$2"))
-	}
+	text = unneeded.ReplaceAll(text, []byte("$1"))
+	text = append([]byte("ARG COMPILED\n"), compiles.ReplaceAll(text, []byte("FROM $${COMPILED} AS compiled\n$1"))...)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), text, 0o644); err != nil {
 		t.Fatal(err)
@@ -273,7 +266,7 @@ func TestClassicBuilder(t *testing.T) {
 		if err := tarOf(&archive, path); err != nil {
 			t.Fatal(err)
 		}
-		cmd := dockerCommand(t.Context(), need(t, shared.docker), "import", "-", base)
+		cmd := e.Command(t.Context(), "import", "-", base)
 		cmd.Stdin = &archive
 		if _, err := output(cmd); err != nil {
 			t.Fatal(err)

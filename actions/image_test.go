@@ -61,7 +61,7 @@ func (s *step) run(t *testing.T, command ...string) string {
 func (s *step) start(t *testing.T, line string) (container string) {
 	t.Helper()
 	container = strings.TrimSpace(docker(t, append([]string{s.args()[0], "--detach"}, s.args()[1:]...)...))
-	cmd := dockerCommand(t.Context(), need(t, shared.docker), "logs", "--follow", container)
+	cmd := need(t, shared.engine).Command(t.Context(), "logs", "--follow", container)
 	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestStopped(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	s := newStep(t, "interrupted")
 	s.env["INPUT_BUILD-ARGS"], s.env["INPUT_MANIFEST"] = "GATE="+openGate(t).Addr().String(), "hold.yml"
-	cmd := dockerCommand(t.Context(), need(t, shared.docker), s.args()...)
+	cmd := need(t, shared.engine).Command(t.Context(), s.args()...)
 	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

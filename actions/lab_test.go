@@ -4,10 +4,8 @@ package actions_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,6 +19,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/sirupsen/logrus"
+
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
 
 // patience is how long a test waits for what should happen soon, on a busy machine.
@@ -32,8 +32,8 @@ const key = "orchid-pale-moon-fin-4711"
 // lab has the parts that all tests share, started by the first that needs them.
 type lab struct {
 	dir      string
-	programs func() (string, error)        // directory of convox-ci and of what goes into images
-	docker   func() (string, error)        // address of an engine
+	programs func() (string, error) // directory of convox-ci and of what goes into images
+	engine   func() (*enginetest.Engine, error)
 	index    func() (v1.ImageIndex, error) // the image of the Action for each machine
 	image    func() (string, error)        // that for this one, in that engine
 	rack     func() (*rackLab, error)      // a rack, and a console before it
@@ -63,7 +63,7 @@ func inLab(run func() int) int {
 	defer os.RemoveAll(dir)
 	shared = &lab{dir: dir}
 	shared.programs = sync.OnceValues(shared.buildPrograms)
-	shared.docker = sync.OnceValues(shared.startDocker)
+	shared.engine = sync.OnceValues(shared.startEngine)
 	shared.index = sync.OnceValues(shared.pack)
 	shared.image = sync.OnceValues(shared.loadImage)
 	shared.rack = sync.OnceValues(shared.startRack)
@@ -107,49 +107,12 @@ func (l *lab) buildPrograms() (string, error) {
 	return dir, err
 }
 
-// startDocker runs an engine of its own, away from one that the machine may have,
-// and waits for its word to the service manager that it is ready.
-func (l *lab) startDocker() (string, error) {
-	for _, program := range []string{"dockerd", "docker"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return "", fmt.Errorf("%s is missing; on Debian and Ubuntu: apt-get install --no-install-recommends docker.io", program)
-		}
+func (l *lab) startEngine() (*enginetest.Engine, error) {
+	e, err := enginetest.Start()
+	if err == nil {
+		l.end = append(l.end, func() { e.Close() })
 	}
-	dir := filepath.Join(l.dir, "docker")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", err
-	}
-	notify := filepath.Join(dir, "notify")
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		return "", err
-	}
-	defer ready.Close()
-	address := "unix://" + filepath.Join(dir, "sock")
-	cmd := exec.Command("dockerd", "-H", address, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+notify)
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return "", err
-	}
-	defer log.Close()
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	l.end = append(l.end, func() { stop(cmd) })
-	ready.SetReadDeadline(time.Now().Add(patience))
-	for word := make([]byte, 1<<10); ; {
-		n, err := ready.Read(word)
-		if err != nil {
-			said, _ := os.ReadFile(log.Name())
-			return "", fmt.Errorf("dockerd is not ready: %w\n%s", err, said)
-		}
-		if strings.Contains(string(word[:n]), "READY=1") {
-			return address, nil
-		}
-	}
+	return e, err
 }
 
 // stop tells a process to end, and waits for that.
@@ -158,17 +121,10 @@ func stop(cmd *exec.Cmd) {
 	cmd.Wait()
 }
 
-// dockerCommand is a call of the docker command with the engine of the tests.
-func dockerCommand(ctx context.Context, address string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "docker", args...)
-	cmd.Env = append(os.Environ(), "DOCKER_HOST="+address, "DOCKER_BUILDKIT=0", "DOCKER_CONFIG="+filepath.Join(shared.dir, "docker-config"))
-	return cmd
-}
-
 // docker runs the docker command, which must succeed, and returns what it printed.
 func docker(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := output(dockerCommand(t.Context(), need(t, shared.docker), args...))
+	out, err := output(need(t, shared.engine).Command(t.Context(), args...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
 
 // jobTag is the image that act runs jobs in. It needs bash and tail, no node.
@@ -21,11 +23,11 @@ var sharedLibrary = regexp.MustCompile(`(/\S+) \(0x`)
 
 // makeJobImage makes an image of the machine's own bash and a static busybox.
 func (l *lab) makeJobImage() (string, error) {
-	address, err := l.docker()
+	e, err := l.engine()
 	if err != nil {
 		return "", err
 	}
-	busybox, err := staticBusybox()
+	busybox, err := enginetest.Busybox()
 	if err != nil {
 		return "", err
 	}
@@ -61,7 +63,7 @@ func (l *lab) makeJobImage() (string, error) {
 	if err := w.Close(); err != nil {
 		return "", err
 	}
-	cmd := dockerCommand(context.Background(), address, "import", "-", jobTag)
+	cmd := e.Command(context.Background(), "import", "-", jobTag)
 	cmd.Stdin = &archive
 	_, err = output(cmd)
 	return jobTag, err
@@ -80,7 +82,7 @@ var released = regexp.MustCompile(`(?m)^  image: .*Dockerfile$`)
 var ours = regexp.MustCompile(`uses: convox/action-(\w+)@v\d+`)
 
 // repository makes a checkout of an app with the Actions in it, as a release has
-// them, and a workflow of testdata.
+// them, and a workflow of testdata, in which rack.example.com is the rack.
 func repository(t *testing.T, workflow string) string {
 	t.Helper()
 	dir := tree(t)
@@ -108,9 +110,10 @@ func repository(t *testing.T, workflow string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	console := need(t, shared.rack).console
 	files := map[string]string{
-		"ca.pem":       string(need(t, shared.rack).console.ca),
-		"workflow.yml": ours.ReplaceAllString(string(text), "uses: ./actions/$1"),
+		"ca.pem": string(console.ca),
+		workflow: strings.ReplaceAll(ours.ReplaceAllString(string(text), "uses: ./actions/$1"), "rack.example.com", console.host()),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -130,7 +133,7 @@ func repository(t *testing.T, workflow string) string {
 func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	t.Helper()
 	need(t, shared.image)
-	address, r := need(t, shared.docker), need(t, shared.rack)
+	e, r := need(t, shared.engine), need(t, shared.rack)
 	program, err := filepath.Abs("../bin/tools/act")
 	if err != nil {
 		t.Fatal(err)
@@ -138,11 +141,11 @@ func act(t *testing.T, workflow string, flags ...string) *exec.Cmd {
 	if _, err := os.Stat(program); err != nil {
 		t.Fatal("act is missing; make bin/tools/act")
 	}
-	args := append([]string{"push", "-W", "workflow.yml", "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
+	args := append([]string{"push", "-W", workflow, "-P", "ubuntu-latest=" + need(t, shared.jobImage), "--network", "host", "--container-daemon-socket", "-",
 		"--pull=false", "--no-cache-server", "--env", "CONVOX_HOST=" + r.console.host(), "--env", "CONVOX_CA_FILE=ca.pem"}, flags...)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = repository(t, workflow)
 	home := t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_HOST=" + address, "DOCKER_CONFIG=" + home}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "DOCKER_HOST=" + e.Address, "DOCKER_CONFIG=" + home}
 	return cmd
 }

@@ -111,3 +111,23 @@ func release(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("MIRROR", server.URL)
 	}
 }
+
+// written makes the orb of a story that of a release, with the checksums of what was
+// released before:
+//
+//	written VERSION
+func written(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: written VERSION")
+	}
+	root, src := filepath.Join(ts.Getenv("SCRIPTS"), "..", "..", ".."), ts.MkAbs("repository/orb/src")
+	ts.Check(os.CopyFS(src, os.DirFS(filepath.Join(root, "orb", "src"))))
+	ts.Check(os.CopyFS(ts.MkAbs("repository/scripts"), os.DirFS(filepath.Join(root, "scripts"))))
+	out, err := exec.Command(ts.MkAbs("repository/scripts/release-orb"), args[0], ts.MkAbs("releases/"+args[0])).CombinedOutput()
+	if err != nil {
+		ts.Fatalf("release-orb: %v\n%s", err, out)
+	}
+	orb, err := pack(os.DirFS(src))
+	ts.Check(err)
+	storyOf(ts).orb = orb
+}

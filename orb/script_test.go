@@ -64,6 +64,7 @@ func TestScript(t *testing.T) {
 			"command":  func(ts *testscript.TestScript, neg bool, args []string) { carryOut(ts, "command", neg, args) },
 			"rack":     serveRack,
 			"released": release,
+			"written":  written,
 		},
 	})
 }

@@ -1,19 +1,14 @@
 package scripts_test
 
 import (
-	"bytes"
 	"fmt"
-	"net"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -21,54 +16,20 @@ import (
 	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
-// patience is how long a test waits for what should happen at once, on a busy machine.
-const patience = time.Minute
-
-// dockerd starts an engine for a checkout and gives its address. It has no network,
-// which the scripts do not need.
-func dockerd(t *testing.T) string {
+// docker gives the variables with which the docker command works on the engine of the
+// tests. It has no network, which the scripts do not need.
+func docker(t *testing.T) []string {
 	t.Helper()
-	for _, program := range []string{"dockerd", "docker"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatal(program + " is missing; on Debian and Ubuntu: apt-get install --no-install-recommends docker.io")
-		}
-	}
-	dir, err := os.MkdirTemp("", "docker") // t.TempDir is too long for the names of sockets
+	e, err := shared()
 	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ready.Close()
-	address := "unix://" + filepath.Join(dir, "sock")
-	var said bytes.Buffer
-	cmd := exec.Command("dockerd", "-H", address, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
 		if t.Failed() {
-			t.Log(said.String())
+			t.Log(e.Log())
 		}
 	})
-	ready.SetReadDeadline(time.Now().Add(patience))
-	for word := make([]byte, 1<<10); ; {
-		n, err := ready.Read(word)
-		if err != nil {
-			t.Fatalf("dockerd is not ready: %v", err)
-		}
-		if strings.Contains(string(word[:n]), "READY=1") {
-			return address
-		}
-	}
+	return e.Env()
 }
 
 // TestImages makes the images of a release on an engine and a registry: both kinds
@@ -79,7 +40,8 @@ func TestImages(t *testing.T) {
 	repository := strings.TrimPrefix(front.URL, "http://") + "/o/n"
 	c := newCheckout(t)
 	origin(c)
-	c.env = append(c.env, "DOCKER_HOST="+dockerd(t), "DOCKER_CONFIG="+t.TempDir(), "DOCKER_BUILDKIT=0", "GITHUB_OUTPUT="+filepath.Join(c.dir, "dist/outputs"))
+	c.env = append(c.env, docker(t)...)
+	c.env = append(c.env, "GITHUB_OUTPUT="+filepath.Join(c.dir, "dist/outputs"))
 	for _, architecture := range []string{"amd64", "arm64"} {
 		c.binary(architecture)
 		c.must("scripts/release-image", "push", repository, "release/v1.2.3", "dist", architecture)
@@ -116,7 +78,7 @@ func TestSmokeIsSeen(t *testing.T) {
 	repository := strings.TrimPrefix(front.URL, "http://") + "/o/n"
 	c := newCheckout(t)
 	origin(c)
-	c.env = append(c.env, "DOCKER_HOST="+dockerd(t), "DOCKER_CONFIG="+t.TempDir(), "DOCKER_BUILDKIT=0")
+	c.env = append(c.env, docker(t)...)
 	c.write("cmd/convox-ci/main.go", strings.Replace(program, "INPUT_BUILD-TIMEOUT", "INPUT_BUILD_TIMEOUT", 1), 0o644)
 	c.must("git", "commit", "--quiet", "--all", "--message", "Break")
 	c.binary("amd64")
@@ -180,13 +142,13 @@ func TestDockerfileFits(t *testing.T) {
 	if stages := regexp.MustCompile(`(?mi)^FROM .* AS compiled$`).FindAll(text, -1); len(stages) != 1 {
 		t.Errorf("%d stages with the name compiled", len(stages))
 	}
-	taken := regexp.MustCompile(`(?mi)^COPY .*--from=(?:compiled|programs) .*$`).FindAllString(string(text), -1)
+	taken := regexp.MustCompile(`(?mi)^COPY .*--from=compiled .*$`).FindAllString(string(text), -1)
 	for _, line := range taken {
 		if !strings.Contains(line, " /linux/$TARGETARCH/convox-ci ") {
 			t.Errorf("%s: a release does not have that", line)
 		}
 	}
 	if len(taken) == 0 {
-		t.Error("nothing is taken from the stages with the program")
+		t.Error("nothing is taken from the stage with the program")
 	}
 }

@@ -10,8 +10,31 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
+
+// shared is the engine of all tests, started by the first that needs it.
+var shared func() (*enginetest.Engine, error)
+
+func TestMain(m *testing.M) { os.Exit(withEngine(m.Run)) }
+
+func withEngine(run func() int) int {
+	var started *enginetest.Engine
+	shared = sync.OnceValues(func() (*enginetest.Engine, error) {
+		e, err := enginetest.Start()
+		started = e
+		return e, err
+	})
+	defer func() {
+		if started != nil {
+			started.Close()
+		}
+	}()
+	return run()
+}
 
 // program is what a checkout of the tests is the source of: what is looked at of
 // convox-ci by the scripts.
@@ -36,20 +59,17 @@ func main() {
 
 // recipe is a Dockerfile whose compiling stage must not be needed. It has no ARG in
 // its last stages, after which the classic builder forgets the platform.
-const recipe = `ARG PROGRAMS=compiled
-FROM no.such.registry.invalid/golang:1.26.8 AS compiled
+const recipe = `FROM no.such.registry.invalid/golang:1.26.8 AS compiled
 COPY . .
 RUN scripts/build /linux/$TARGETARCH/convox-ci
 
-FROM ${PROGRAMS} AS programs
-
 FROM scratch AS ci
-COPY --from=programs /linux/*/convox-ci /usr/bin/convox-ci
+COPY --from=compiled /linux/*/convox-ci /usr/bin/convox-ci
 COPY action.yml /
 ENTRYPOINT ["/usr/bin/convox-ci"]
 
 FROM scratch
-COPY --from=programs /linux/*/convox-ci /convox-ci
+COPY --from=compiled /linux/*/convox-ci /convox-ci
 ENTRYPOINT ["/convox-ci"]
 `
 
@@ -226,6 +246,39 @@ func TestActions(t *testing.T) {
 	if changed := c.must("git", "status", "--porcelain"); changed != "M action.yml\n M actions/deploy/action.yml" {
 		t.Errorf("changed\n%s", changed)
 	}
+}
+
+// TestOrb writes into our own orb; its own tests install what is written.
+func TestOrb(t *testing.T) {
+	c := newCheckout(t)
+	if err := os.CopyFS(filepath.Join(c.dir, "orb/src"), os.DirFS("../orb/src")); err != nil {
+		t.Fatal(err)
+	}
+	c.must("git", "add", "--all")
+	c.must("git", "commit", "--quiet", "--message", "Add the orb")
+	line := strings.Repeat("a", 64) + "  convox-ci_linux_amd64\n"
+	for _, checksums := range []string{"", line + "'; rm -rf ~ #\n", line + "\n" + line} {
+		c.write("dist/checksums.txt", checksums, 0o644)
+		c.refuse("has other lines", "scripts/release-orb", "v1.2.3", "dist")
+	}
+	line += strings.Repeat("b", 64) + "  convox-ci_windows_amd64.exe\n"
+	c.write("dist/checksums.txt", line, 0o644)
+	c.refuse("is not a version", "scripts/release-orb", "1.2.3", "dist")
+	job := c.read("orb/src/jobs/deploy.yml")
+	c.write("orb/src/jobs/deploy.yml", strings.Replace(job, "description: version of convox-ci", "description: which one", 1), 0o644)
+	c.refuse("orb/src/jobs/deploy.yml has no version by default", "scripts/release-orb", "v1.2.3", "dist")
+	c.write("orb/src/jobs/deploy.yml", job, 0o644)
+	if changed := c.must("git", "status", "--porcelain"); changed != "" {
+		t.Errorf("written although not all can be: %s", changed)
+	}
+	c.must("scripts/release-orb", "release/v1.2.3", "dist")
+	if got := c.read("orb/src/scripts/install.sh"); !strings.Contains(got, "\nreleased=1.2.3\nchecksums='"+strings.TrimSpace(line)+"'\n") {
+		t.Errorf("install.sh\n%.1000s", got)
+	}
+	if got, want := c.must("git", "diff", "--shortstat"), "4 files changed, 6 insertions(+), 5 deletions(-)"; got != want {
+		t.Errorf("changed\n%s", c.must("git", "diff"))
+	}
+	c.refuse("install.sh has no line", "scripts/release-orb", "v1.2.3", "dist") // it is of a release already
 }
 
 // TestPublishComparesFirst: what is released is what was checked. That GitHub's

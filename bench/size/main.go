@@ -14,6 +14,10 @@ import (
 	"strings"
 )
 
+// maxConvoxEnv is what convox-env may weigh in bytes: it goes into every image of
+// every app.
+const maxConvoxEnv = 7 << 20
+
 // heavy is the weight, in bytes, from which a package needs a reason.
 const heavy = 5 << 20
 
@@ -29,6 +33,7 @@ var probes = []probe{
 	{"image/buildkit/embedded", "embedded.Start", "the whole BuildKit daemon: building with nothing but runc on the machine"},
 	{"image/buildkit", "buildkit.DialDocker", "BuildKit's client with gRPC and the progress display; the engine behind Docker takes nothing less"},
 	{"registry", "registry.Embedded", "the reference registry; it brings a client of Redis and of metrics that its constructor links in"},
+	{"registry/ecr", "(*ecr.Service).Open", "the SDK of AWS, as far as ECR goes, and what moves images"},
 	{"rack", "(*rack.Client).Watch", "net/http with TLS, and WebSocket on top"},
 	{"rackd", "(*rackd.Server).Handler", "net/http and WebSocket, with the reader of manifests"},
 	{"rackd/disk", "disk.Open", ""},
@@ -61,11 +66,19 @@ func run() error {
 	if err := image(released); err != nil {
 		return err
 	}
+	env, err := build(filepath.Join(dir, "convox-env"), "./cmd/convox-env")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("convox-env, in the images of apps: %s\n", mb(env))
+	if env > maxConvoxEnv {
+		return fmt.Errorf("convox-env weighs more than %s", mb(maxConvoxEnv))
+	}
 	whole, err := build(filepath.Join(dir, "whole"), "./cmd/convox-ci")
 	if err != nil {
 		return err
 	}
-	fmt.Printf("the whole program that it carries, unpacked: %s\n\n", mb(whole))
+	fmt.Printf("the whole program that it carries, unpacked and without convox-env: %s\n\n", mb(whole))
 	return weigh(dir)
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -27,50 +28,88 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 )
 
+// killSeed repeats a run of [TestKilledRackLosesNothing].
+var killSeed = flag.Uint64("kill-seed", 0, "seed of the points at which racks are killed (default: another one each time)")
+
 // TestKilledRackLosesNothing kills a rack again and again while clients change
-// things on it. What it has answered must be there afterwards, and nothing may
-// still be under way. It is spoken to over TLS, with its own certificate.
+// things on it and builds run. What it has answered must be there afterwards, and
+// nothing may still be under way. It is spoken to over TLS, with its own
+// certificate.
 func TestKilledRackLosesNothing(t *testing.T) {
-	const rounds, longest = 4, 40
+	const rounds = 20
 	data := t.TempDir()
+	t.Cleanup(func() {
+		if err := removeLeftovers(data); err != nil {
+			t.Error(err)
+		}
+	})
 	seedRelease(t, data)
-	seed := uint64(time.Now().UnixNano())
+	seed := *killSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("repeat this with -kill-seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
-	known := &acknowledged{releases: map[string]string{}, apps: map[string]bool{"web": true}, builds: map[string]bool{}}
+	known := newAcknowledged(countingSource(t, 30))
 	printed := ""
-	for round := range rounds {
-		r := serveKillable(t, data)
+	for range rounds {
+		r := serveKillable(t, data, "--tls-self-signed")
 		if printed != "" && r.fingerprint != printed {
 			t.Errorf("the certificate was not kept: %s, then %s", printed, r.fingerprint)
 		}
 		printed = r.fingerprint
 		known.check(t, r)
 		if t.Failed() {
-			t.Fatalf("round %d with seed %d", round, seed)
+			t.FailNow()
 		}
-		known.left = 3 + chance.IntN(longest)
-		known.enough = r.kill
-		var all sync.WaitGroup
-		for i, change := range []func(*killable, string) error{known.release, known.app, known.build} {
-			all.Go(func() {
-				for n := 0; ; n++ {
-					if change(r, fmt.Sprintf("c%d-%d-%d", round, i, n)) != nil {
-						return // it was killed
-					}
-				}
-			})
-		}
-		all.Wait()
-		<-r.gone
+		known.round(t, r, chance)
 	}
-	r := serveKillable(t, data)
+	r := serveKillable(t, data, "--tls-self-signed")
 	known.check(t, r)
+	if left, err := leftovers(data); err != nil || len(left) > 0 {
+		t.Errorf("containers of builds are left: %q, %v", left, err)
+	}
 	r.kill()
 	<-r.gone
-	if len(known.releases) < rounds || len(known.apps) < rounds || len(known.builds) < rounds {
-		t.Errorf("too little was done: %d releases, %d apps, %d builds", len(known.releases), len(known.apps), len(known.builds))
+	if known.complete == 0 || known.cut == 0 || len(known.releases) < rounds/2 || len(known.apps) < rounds/2 || known.set < rounds/2 {
+		t.Errorf("too little was done: %d builds complete and %d cut off, %d releases, %d apps, %d times parameters",
+			known.complete, known.cut, len(known.releases), len(known.apps), known.set)
 	}
+	t.Logf("%d builds complete and %d cut off, %d releases, %d apps, %d times parameters", known.complete, known.cut, len(known.releases), len(known.apps), known.set)
 }
+
+// round lets clients change things until the rack is killed, at a point of one of
+// two kinds: so many answers, or so much of the logs of builds. The second are in
+// the middle of what takes longest.
+func (a *acknowledged) round(t *testing.T, r *killable, chance *rand.Rand) {
+	// A build tells its log in a dozen pieces; of all else, each client does a few
+	// things, or there would be so much of it that nothing else gets done.
+	const each, answers, logs = 6, 20, 16
+	left := map[bool]int{false: 1 + chance.IntN(answers), true: 1 + chance.IntN(logs)}
+	kind := chance.IntN(3) > 0
+	a.enough = func(log bool) {
+		if left[log]--; log == kind && left[log] == 0 {
+			r.kill()
+		}
+	}
+	n := a.rounds
+	a.rounds++
+	var all sync.WaitGroup
+	for i, change := range []func(*testing.T, *killable, string) error{a.build, a.release, a.app, a.parameters} {
+		all.Go(func() {
+			for k := 0; i == 0 || k < each; k++ {
+				if change(t, r, fmt.Sprintf("c%d-%d-%d", n, i, k)) != nil {
+					return // it was killed
+				}
+			}
+		})
+	}
+	all.Wait()
+	<-r.gone
+}
+
+// seededBuild is a build that was complete before the first rack ran.
+const seededBuild = "BAAAAAAAAAA"
 
 // seedRelease makes an app with a release that can be promoted.
 func seedRelease(t *testing.T, data string) {
@@ -83,8 +122,8 @@ func seedRelease(t *testing.T, data string) {
 	ctx, at := t.Context(), time.Now().UTC().Round(0)
 	err = errors.Join(
 		s.SwapApp(ctx, rack.App{}, rack.App{Generation: "2", Name: "web", Status: rack.AppRunning, Parameters: map[string]string{}}),
-		s.SwapBuild(ctx, rack.Build{}, rack.Build{ID: "BAAAAAAAAAA", App: "web", Status: rack.BuildComplete, Manifest: text, Release: "RAAAAAAAAAA", Started: at, Ended: at}),
-		s.AddRelease(ctx, rack.Release{ID: "RAAAAAAAAAA", App: "web", Build: "BAAAAAAAAAA", Manifest: text, Created: at}),
+		s.SwapBuild(ctx, rack.Build{}, rack.Build{ID: seededBuild, App: "web", Status: rack.BuildComplete, Manifest: text, Release: "RAAAAAAAAAA", Started: at, Ended: at}),
+		s.AddRelease(ctx, rack.Release{ID: "RAAAAAAAAAA", App: "web", Build: seededBuild, Manifest: text, Created: at}),
 		s.Close(),
 	)
 	if err != nil {
@@ -92,112 +131,25 @@ func seedRelease(t *testing.T, data string) {
 	}
 }
 
-// acknowledged is what a rack has said that it did.
-type acknowledged struct {
-	mu       sync.Mutex
-	left     int // answers until it is killed
-	enough   func()
-	releases map[string]string // environments by id
-	apps     map[string]bool
-	builds   map[string]bool
-	asked    string // to be promoted
-	promoted string
-}
-
-// note takes note of an answer.
-func (a *acknowledged) note(f func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	f()
-	if a.left--; a.left == 0 {
-		a.enough()
-	}
-}
-
-func (a *acknowledged) release(r *killable, name string) error {
-	var got rack.Release
-	if err := r.ask("POST", "/apps/web/releases", url.Values{"env": {"SECRET=" + name}}, &got); err != nil {
-		return err
-	}
-	a.note(func() { a.releases[got.ID], a.asked = "SECRET="+name, got.ID })
-	if err := r.ask("POST", "/apps/web/releases/"+got.ID+"/promote", nil, nil); err != nil {
-		return err
-	}
-	a.note(func() { a.promoted = got.ID })
-	return nil
-}
-
-func (a *acknowledged) app(r *killable, name string) error {
-	err := r.ask("POST", "/apps", url.Values{"name": {name}}, nil)
-	if err == nil {
-		a.note(func() { a.apps[name] = true })
-	}
-	return err
-}
-
-// build starts a build of something that is no archive: it fails, or is killed.
-func (a *acknowledged) build(r *killable, name string) error {
-	if err := r.ask("POST", "/apps/web/objects/tmp/"+name, url.Values{"no": {"archive"}}, nil); err != nil {
-		return err
-	}
-	var got rack.Build
-	err := r.ask("POST", "/apps/web/builds", url.Values{"url": {"object://web/tmp/" + name}}, &got)
-	if err == nil {
-		a.note(func() { a.builds[got.ID] = true })
-	}
-	return err
-}
-
-// check compares what a rack has with what it said before it was killed.
-func (a *acknowledged) check(t *testing.T, r *killable) {
-	t.Helper()
-	for id, env := range a.releases {
-		var got rack.Release
-		if err := r.ask("GET", "/apps/web/releases/"+id, nil, &got); err != nil || got.Env != env {
-			t.Errorf("release %s: env %q, want %q (%v)", id, got.Env, env, err)
-		}
-	}
-	for id := range a.builds {
-		var got rack.Build
-		if err := r.ask("GET", "/apps/web/builds/"+id, nil, &got); err != nil {
-			t.Errorf("build %s is lost: %v", id, err)
-		}
-	}
-	for name := range a.apps {
-		var got rack.App
-		if err := r.ask("GET", "/apps/"+name, nil, &got); err != nil || got.Status != rack.AppRunning {
-			t.Errorf("app %s is %q (%v)", name, got.Status, err)
-		}
-		if name == "web" && got.Release != a.promoted && got.Release != a.asked {
-			t.Errorf("the active release is %q, promoted was %q, and perhaps %q", got.Release, a.promoted, a.asked)
-		}
-	}
-	var builds []rack.Build
-	if err := r.ask("GET", "/apps/web/builds?limit=100000", nil, &builds); err != nil {
-		t.Error(err)
-	}
-	for _, b := range builds { // also of those that were never answered
-		if !b.Final() {
-			t.Errorf("build %s is %s for ever", b.ID, b.Status)
-		}
-	}
-}
-
 // killable is a rack in a process of its own.
 type killable struct {
 	url, fingerprint string
+	process          int // its id
 	http             *http.Client
 	kill             func()
 	gone             chan struct{} // closed when the process has ended
 }
 
-var readyTLS = regexp.MustCompile(`(?s)TLS: +SHA-256 (\S+)\n.*RACK_URL=(https://)convox:PASSWORD@(\S+)\nReady\n$`)
+var readyAt = regexp.MustCompile(`(?s)(?:TLS: +SHA-256 (\S+)\n.*)?RACK_URL=(https?://)convox:PASSWORD@(\S+)\nReady\n$`)
 
-func serveKillable(t *testing.T, data string) *killable {
+// serveKillable starts a rack that builds with the embedded BuildKit.
+func serveKillable(t *testing.T, data string, flags ...string) *killable {
 	t.Helper()
 	ctx, kill := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "convox-ci", "rack", "serve", "--data", data, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--tls-self-signed")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "CONVOX_PASSWORD=" + key}
+	args := []string{"rack", "serve", "--data", data, "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0"}
+	cmd := exec.CommandContext(ctx, "convox-ci", append(args, flags...)...)
+	home := t.TempDir()
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "CONVOX_PASSWORD=" + key, "DOCKER_HOST=unix://" + filepath.Join(home, "no-docker.sock")}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +158,7 @@ func serveKillable(t *testing.T, data string) *killable {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r := &killable{kill: kill, gone: make(chan struct{})}
+	r := &killable{process: cmd.Process.Pid, kill: kill, gone: make(chan struct{}), http: &http.Client{}}
 	said, lines := "", bufio.NewReader(out)
 	for !strings.HasSuffix(said, "\nReady\n") {
 		line, err := lines.ReadString('\n')
@@ -222,12 +174,14 @@ func serveKillable(t *testing.T, data string) *killable {
 		cmd.Wait() // it was killed
 	}()
 	t.Cleanup(func() { kill(); <-r.gone })
-	m := readyTLS.FindStringSubmatch(said)
+	m := readyAt.FindStringSubmatch(said)
 	if m == nil {
 		t.Fatalf("the rack said %q", said)
 	}
 	r.url, r.fingerprint = m[2]+url.UserPassword("convox", key).String()+"@"+m[3], m[1]
-	r.http = trusting(t, filepath.Join(data, "certificate.pem"), m[1])
+	if m[1] != "" {
+		r.http = trusting(t, filepath.Join(data, "certificate.pem"), m[1])
+	}
 	return r
 }
 

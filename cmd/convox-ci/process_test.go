@@ -238,6 +238,24 @@ func serveRack(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("RACK_HOST", u.Host)
 }
 
+// setParameters sets parameters of the rack that was started, as its owner does.
+func setParameters(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: parameters NAME=VALUE[&NAME=VALUE...]")
+	}
+	u := url.URL{Scheme: "http", User: url.UserPassword("convox", key), Host: ts.Getenv("RACK_HOST"), Path: "/system"}
+	body := strings.NewReader(url.Values{"parameters": args}.Encode())
+	req, err := http.NewRequest(http.MethodPut, u.String(), body)
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		ts.Fatalf("setting parameters: %s", res.Status)
+	}
+}
+
 // createApp makes an app on the rack that was started, as its owner does once.
 func createApp(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {

@@ -36,9 +36,14 @@ func stories(t *testing.T, dir string) testscript.Params {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Fatal("the stories make checkouts: git has to be on the PATH (Debian and Ubuntu: apt-get install git)")
 	}
+	program, err := exec.LookPath("convox-ci")
+	if err != nil {
+		t.Fatal(err)
+	}
 	bin := t.TempDir()
 	build(t, filepath.Join(bin, "tool"), "./testdata/tool")
 	build(t, filepath.Join(bin, "hello"), "../../examples/hello")
+	build(t, filepath.Join(filepath.Dir(program), "convox-env"), "../convox-env") // where a program that carries none looks for it
 	deadline, _ := t.Deadline()
 	return testscript.Params{
 		Dir:                 dir,
@@ -67,6 +72,7 @@ func stories(t *testing.T, dir string) testscript.Params {
 			"match":       match,
 			"opengate":    openGate,
 			"outputs":     outputs,
+			"parameters":  setParameters,
 			"pick":        pick,
 			"polled":      polled,
 			"rack":        serveRack,

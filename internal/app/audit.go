@@ -1,3 +1,5 @@
+//go:build !carrier
+
 package app
 
 import (

@@ -28,6 +28,7 @@ type engine struct {
 	keychain authn.Keychain    // for the registries of base images and of the build cache
 	alone    bool              // others may use the same root: then one without a cache will do
 	variable func(name string) string
+	notice   func(line string)
 
 	mu      sync.Mutex
 	builder image.Builder
@@ -122,7 +123,7 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	// The daemon outlives the build that needs it first.
 	ctx = context.WithoutCancel(ctx)
-	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors})
+	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors, Notice: e.notice})
 	if e.alone && errors.Is(err, embedded.ErrBusy) {
 		d, err = e.startElsewhere(ctx)
 	}
@@ -146,5 +147,5 @@ func (e *engine) startElsewhere(ctx context.Context) (*embedded.Daemon, error) {
 		return nil, err
 	}
 	e.closers = append(e.closers, func() error { return os.RemoveAll(root) })
-	return embedded.Start(ctx, embedded.Options{Root: root, Mirrors: e.mirrors})
+	return embedded.Start(ctx, embedded.Options{Root: root, Mirrors: e.mirrors, Notice: e.notice})
 }

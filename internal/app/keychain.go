@@ -9,15 +9,17 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/registry"
+	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 )
 
 // ownKeychain knows the credentials of one registry, and nothing else.
 type ownKeychain struct{ host, user, password string }
 
-// keychain has the credentials of the embedded registry, then those that were
-// added to the rack, then those of the user who started it.
-func keychain(own ownKeychain, added rackd.Registries) authn.Keychain {
-	return authn.NewMultiKeychain(own, addedKeychain{added}, authn.DefaultKeychain)
+// keychain has the credentials of the rack's own registry, then those that were
+// added to the rack, then those of the user who started it: first by registry, and
+// for registries on ECR those of AWS.
+func keychain(own authn.Keychain, added rackd.Registries, cloud *ecr.Service) authn.Keychain {
+	return authn.NewMultiKeychain(own, addedKeychain{added, cloud}, authn.DefaultKeychain, cloud)
 }
 
 // Resolve implements [authn.Keychain].
@@ -30,7 +32,10 @@ func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 
 // addedKeychain knows the registries that were added to the rack, as they are
 // when it is asked.
-type addedKeychain struct{ added rackd.Registries }
+type addedKeychain struct {
+	added rackd.Registries
+	cloud *ecr.Service
+}
 
 // Resolve implements [authn.Keychain].
 func (k addedKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
@@ -44,9 +49,13 @@ func (k addedKeychain) ResolveContext(ctx context.Context, r authn.Resource) (au
 		return nil, err
 	}
 	for _, known := range all {
-		if registry.Host(known.Server) == r.RegistryStr() {
-			return &authn.Basic{Username: known.Username, Password: known.Password}, nil
+		if registry.Host(known.Server) != r.RegistryStr() {
+			continue
 		}
+		if ecr.IsHost(r.RegistryStr()) { // whose credentials are an access key
+			return k.cloud.Authenticator(r.RegistryStr(), known.Username, known.Password), nil
+		}
+		return &authn.Basic{Username: known.Username, Password: known.Password}, nil
 	}
 	return authn.Anonymous, nil
 }

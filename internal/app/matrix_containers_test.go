@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
 // shells stand where containers cannot be: within a bubble of synctest, whose
@@ -25,12 +26,13 @@ import (
 // process outside is waited for. What the engine itself does is tested on real
 // containers, in its own package and in that of the rack.
 type shells struct {
-	dir  string
-	env  []string
-	bare bool // there is no /tmp
-	mu   sync.Mutex
-	of   map[string]map[int]bool // process groups by container
-	made int
+	rackd.Files // none is copied here
+	dir         string
+	env         []string
+	bare        bool // there is no /tmp
+	mu          sync.Mutex
+	of          map[string]map[int]bool // process groups by container
+	made        int
 }
 
 // Create is that of [rackd.Containers].

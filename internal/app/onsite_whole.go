@@ -26,7 +26,7 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, alone: true}
+	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
 	return onsite{e}, nil
 }
@@ -42,5 +42,5 @@ func (onsite) Registry(c workflow.Credentials) bake.Registry {
 
 // Save implements [workflow.Engine].
 func (onsite) Save(ctx context.Context, layouts map[string]string) (size int64, write func(io.Writer) error, err error) {
-	return registry.SaveLayouts(ctx, layouts)
+	return (&registry.Client{}).SaveLayouts(ctx, layouts)
 }

@@ -5,12 +5,16 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/carried"
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
+	"github.com/convox-ci/convox-ci/internal/image/entry"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
@@ -34,27 +38,23 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	stock, err := r.serveRegistry(ctx, o)
+	cloud := cloud()
+	shelf, err := r.shelf(ctx, o, cloud)
 	if err != nil {
 		return r, err
 	}
-	cache, err := stock.Repository(rackd.BuildCacheName(o.name))
-	if err != nil {
-		return r, err
-	}
-	mirrors := map[string]string{registry.DefaultAddress: r.registry, r.registry: r.registry}
 	state := filepath.Join(o.data, "buildkit")
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	keys := keychain(ownKeychain{r.registry, "convox", o.password}, store)
-	engine := &engine{root: state, mirrors: mirrors, keychain: keys, variable: p.variable}
+	keys := keychain(shelf.own, store, cloud)
+	engine := &engine{root: state, mirrors: shelf.mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
 	if err := container.Sweep(run); err != nil {
 		p.notice("Processes of a rack that was killed: " + err.Error())
 	}
-	images := &registry.Client{Keychain: keys, Aliases: mirrors, Transport: registry.Guarded(r.registry, o.private)}
+	images := &registry.Client{Keychain: keys, Aliases: shelf.mirrors, Transport: shelf.reach(o.private, cloud), Cloud: cloud}
 	access, err := r.access(o, store)
 	if err != nil {
 		return r, err
@@ -62,18 +62,32 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
 		Stores:     rackd.Stores{Apps: store, Builds: store, Releases: store, Objects: store, Parameters: store, Registries: store},
-		Baker:      &bake.Baker{Builder: engine, Registry: images},
+		Baker:      &bake.Baker{Builder: engine, Registry: images, Wrapper: &entry.Wrapper{Programs: convoxEnv}},
 		Images:     images,
-		Containers: container.New(run, images.Image), Access: access, Cache: cache,
+		Containers: container.New(run, images.Image), Access: access, Cache: shelf.cache, Limits: o.limits.ofRack(),
 	})
 	if err != nil {
 		return r, err
 	}
 	r.closers = append(r.closers, func() error { server.Close(); return nil })
 	if o.keepBuilds > 0 {
-		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: stock})
+		server.Retain(rackd.Retention{Builds: o.keepBuilds, Trash: store, Images: shelf.stock})
 	}
 	return r, r.open(o, server.Handler())
+}
+
+// ofRack are the limits in the words of the rack.
+func (in BuildLimits) ofRack() rackd.Limits {
+	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Step: image.Limits{CPU: in.CPU, Memory: in.Memory}}
+}
+
+// convoxEnv is the program that is put into images.
+func convoxEnv(architecture string) ([]byte, error) {
+	program, err := carried.ConvoxEnv(architecture)
+	if errors.Is(err, carried.ErrNone) {
+		return nil, fmt.Errorf("%w: %w", image.ErrNoProgram, err)
+	}
+	return program, err
 }
 
 // open serves the API of a rack, by TLS if it is to be so.
@@ -94,12 +108,12 @@ func (r *runningRack) serveRegistry(ctx context.Context, o rackOptions) (stock *
 	r.closers = append(r.closers, func() error { stop(); return nil })
 	stock = registry.Embedded(ctx, filepath.Join(o.data, "registry"), o.password)
 	if o.registry != "" {
-		if r.registry, err = r.listen(o.registry, stock); err != nil {
+		if r.registry, err = r.listen(o.registry, rackd.Steady(stock)); err != nil {
 			return nil, inputFault("registry-listen", err)
 		}
 		return stock, nil
 	}
-	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, stock)
+	r.registry, err = r.listenOrElsewhere(registry.DefaultAddress, rackd.Steady(stock))
 	if err == nil && r.registry != registry.DefaultAddress {
 		o.notice("Registry: " + registry.DefaultAddress + " is taken by another process, listening on " + r.registry)
 	}

@@ -22,11 +22,13 @@ type rackOptions struct {
 	name, password string
 	listen         string // address of the API
 	registry       string // address of the registry; "" is the default one, or any if that is taken
+	ecr            string // registry on ECR, by the input registry; "" for one of its own
 	data           string // directory of everything it keeps
 	owner          string // who it is, for those who want the data as well
 	tls            tlsOptions
 	private        bool // images may be taken from private addresses
 	keepBuilds     int  // of each app; 0 keeps all
+	limits         BuildLimits
 	notice         func(line string)
 }
 
@@ -37,7 +39,7 @@ func (e *inUseError) Unwrap() error { return e.error }
 
 // runningRack is an embedded rack that serves.
 type runningRack struct {
-	address, registry string           // of the two listeners
+	address, registry string           // of the API, and what the names of images begin with
 	certificate       *tls.Certificate // that the API is served with; nil for none
 	closers           []func() error
 }

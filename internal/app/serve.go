@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/options"
 )
@@ -15,6 +17,7 @@ import (
 type ServeInputs struct {
 	Listen   string         `env:"listen" envDefault:"127.0.0.1:5080" usage:"address of the API"`
 	Registry string         `env:"registry-listen" usage:"address of the registry (default: 127.0.0.1:5017, or any free port if that is taken)"`
+	Images   string         `env:"registry" usage:"registry on Amazon ECR to keep images in: ecr://ACCOUNT.dkr.ecr.REGION.amazonaws.com/PATH, or ecr:///PATH for that of the AWS credentials; repositories are below PATH (default: the name of the rack)"`
 	Data     options.Path   `env:"data" usage:"directory of everything the rack keeps (default: below the user's state directory)"`
 	Password options.Secret `env:"password" usage:"password that clients must give"`
 	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
@@ -22,14 +25,18 @@ type ServeInputs struct {
 	TLS      bool           `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
 	Cert     options.Path   `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
 	Key      options.Path   `env:"tls-key" usage:"PEM file of that certificate's private key"`
-	Private  string         `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
+	BuildLimits
+	Private string `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
 }
+
+// ecrScheme begins the name of a registry on ECR.
+const ecrScheme = "ecr://"
 
 // Check refuses to open a rack or its registry without a password to a network:
 // whoever can reach them can run programs as the user who started the rack, or
 // replace the images of its apps.
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
-	found := &options.Error{Problems: in.wrongTLS()}
+	found := &options.Error{Problems: slices.Concat(in.wrongTLS(), in.wrongLimits(), in.wrongRegistry())}
 	for _, a := range []struct{ input, address, example string }{
 		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, "127.0.0.1:5017"},
 	} {
@@ -59,6 +66,18 @@ func onLoopback(address string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
+// wrongRegistry finds what is wrong with the inputs about the registry.
+func (in *ServeInputs) wrongRegistry() (found []options.Problem) {
+	if in.Images != "" && !strings.HasPrefix(in.Images, ecrScheme) {
+		found = append(found, options.Problem{Input: "registry", Value: in.Images, Message: "is not a registry on ECR",
+			Accepted: []string{ecrScheme, ecrScheme + "ACCOUNT.dkr.ecr.REGION.amazonaws.com"}})
+	}
+	if in.Images != "" && in.Registry != "" {
+		found = append(found, options.Problem{Input: "registry-listen", Message: "makes no sense with registry: choose one"})
+	}
+	return found
+}
+
 // wrongTLS finds what is wrong with the inputs about TLS.
 func (in *ServeInputs) wrongTLS() (found []options.Problem) {
 	if (in.Cert == "") != (in.Key == "") {
@@ -78,9 +97,10 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 		return err
 	}
 	r, err := p.startRack(ctx, rackOptions{
-		name: in.Name, listen: in.Listen, registry: in.Registry, data: data, password: in.Password.Reveal(), notice: p.notice,
+		name: in.Name, listen: in.Listen, registry: in.Registry, ecr: in.Images, data: data, password: in.Password.Reveal(), notice: p.notice,
 		tls:        tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
 		keepBuilds: in.Keep,
+		limits:     in.BuildLimits,
 		private:    in.Private == "allow" || in.Private == "" && onLoopback(in.Listen),
 		owner:      fmt.Sprintf("process %d (convox-ci rack serve, %s)", os.Getpid(), in.Listen),
 	})

@@ -32,7 +32,7 @@ func (p *process) heed(inputs any) {
 // collect begins the report of this run.
 func (p *process) collect() *summary.Report {
 	p.told = &summary.Report{Run: summary.Run{
-		Verb: p.verb, Link: p.run.Link, Subject: p.run.Subject, Branch: p.run.Branch, Actor: p.run.Actor,
+		Verb: p.verb, Subject: p.run.Subject, Branch: p.run.Branch, Actor: p.run.Actor,
 	}}
 	return p.told
 }

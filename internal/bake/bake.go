@@ -4,6 +4,7 @@ package bake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -28,6 +29,7 @@ type Registry interface {
 type Baker struct {
 	Builder  image.Builder
 	Registry Registry
+	Wrapper  image.Wrapper // nil looks into no image, and leaves all as they are
 }
 
 // Order is what is to be baked.
@@ -41,6 +43,12 @@ type Order struct {
 	NoCache     bool               // build every step anew
 	Repository  string             // host/name that images are pushed to
 	Cache       Cache              // where layers outlive the builder
+	Limits      image.Limits       // of each build step
+	Fargate     bool               // the log is that of a builder on Fargate
+
+	// Built is told the entry point of each image that was built and has one,
+	// before anything is put before it; nil for nobody.
+	Built func(entrypoint []string) error
 }
 
 // Image is one service's image in the registry.
@@ -70,17 +78,19 @@ func (b *Baker) Bake(ctx context.Context, o Order, log io.Writer) ([]Image, erro
 	for _, u := range units {
 		u.spec.Cache = o.cache(u, units)
 	}
-	if err := b.build(ctx, units, log); err != nil {
+	if err := b.build(ctx, o, units, log); err != nil {
 		return nil, err
 	}
 	if err := b.pull(ctx, units, log); err != nil {
 		return nil, err
 	}
-	tag(o, units, log)
+	if err := b.tag(o, units, log); err != nil {
+		return nil, err
+	}
 	return b.push(ctx, o, units, log)
 }
 
-func (b *Baker) build(ctx context.Context, units []*unit, log io.Writer) error {
+func (b *Baker) build(ctx context.Context, o Order, units []*unit, log io.Writer) error {
 	for _, u := range units {
 		if u.image != "" {
 			continue
@@ -89,8 +99,26 @@ func (b *Baker) build(ctx context.Context, units []*unit, log io.Writer) error {
 		if err := b.Builder.Build(ctx, u.spec, log); err != nil {
 			return fmt.Errorf("build %s: %w", u.build.Path, err)
 		}
+		if err := b.tell(o, u); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// tell says what a built image starts with.
+func (b *Baker) tell(o Order, u *unit) error {
+	if b.Wrapper == nil || o.Built == nil {
+		return nil
+	}
+	entrypoint, err := b.Wrapper.Entrypoint(u.layout)
+	if err != nil {
+		return fmt.Errorf("entry point of %s: %w", u.build.Path, err)
+	}
+	if len(entrypoint) == 0 {
+		return nil
+	}
+	return o.Built(entrypoint)
 }
 
 func (b *Baker) pull(ctx context.Context, units []*unit, log io.Writer) error {
@@ -106,16 +134,44 @@ func (b *Baker) pull(ctx context.Context, units []*unit, log io.Writer) error {
 	return nil
 }
 
-// tag writes the lines of a step that only a Rack's Docker needs. Like those of
-// push they name the commands that a Rack runs, since people and tools search
-// build logs for them.
-func tag(o Order, units []*unit, log io.Writer) {
+// tag writes the lines of a step that only a Rack's Docker needs, and puts the
+// wrapper into the images. Like those of push the lines name the commands that a
+// Rack runs, since people and tools search build logs for them. On Fargate an
+// image is wrapped before it has tags, elsewhere under each of them; of one image
+// that is the same all times, so it is done once.
+func (b *Baker) tag(o Order, units []*unit, log io.Writer) error {
 	sorted := slices.SortedFunc(slices.Values(units), func(a, b *unit) int { return strings.Compare(a.source(), b.source()) })
 	for _, u := range sorted {
+		wrapped, err := b.wrap(u, log)
+		if err != nil {
+			return err
+		}
+		if o.Fargate {
+			io.WriteString(log, wrapped)
+			continue
+		}
 		for _, service := range u.services {
-			fmt.Fprintf(log, "Running: docker tag %s %s\n", u.source(), o.localTag(service))
+			fmt.Fprintf(log, "Running: docker tag %s %s\n%s", u.source(), o.localTag(service), wrapped)
 		}
 	}
+	return nil
+}
+
+// wrap puts the wrapper into the image of a unit, and returns the line that tells
+// of it, which comes once for each of its names.
+func (b *Baker) wrap(u *unit, log io.Writer) (line string, err error) {
+	if b.Wrapper == nil {
+		return "", nil
+	}
+	err = b.Wrapper.Wrap(u.layout)
+	if errors.Is(err, image.ErrNoProgram) {
+		fmt.Fprintf(log, "WARNING: %s starts without convox-env: %v\n", u.source(), err)
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("convox-env: %w", err)
+	}
+	return "Injecting: convox-env\n", nil
 }
 
 // push pushes in the order of the local tags, as a Rack does.
@@ -130,11 +186,17 @@ func (b *Baker) push(ctx context.Context, o Order, units []*unit, log io.Writer)
 	for _, service := range slices.SortedFunc(maps.Keys(layouts), func(a, b string) int {
 		return strings.Compare(o.localTag(a), o.localTag(b))
 	}) {
-		fmt.Fprintf(log, "Running: docker tag %s %s\n", o.localTag(service), o.ref(service))
-		fmt.Fprintf(log, "Running: docker push %s\n", o.ref(service))
+		if o.Fargate {
+			fmt.Fprintf(log, "Running: tag and push %s\n", o.ref(service))
+		} else {
+			fmt.Fprintf(log, "Running: docker tag %s %s\nRunning: docker push %s\n", o.localTag(service), o.ref(service), o.ref(service))
+		}
 		digest, err := b.Registry.Push(ctx, layouts[service], o.ref(service))
 		if err != nil {
 			return nil, fmt.Errorf("push %s: %w", o.ref(service), err)
+		}
+		if o.Fargate {
+			fmt.Fprintf(log, "Pushed %s\n", o.ref(service))
 		}
 		digests[service] = digest
 	}

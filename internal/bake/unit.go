@@ -74,6 +74,7 @@ func (o Order) spec(u *unit) (image.Spec, error) {
 		Dockerfile: filepath.Join(o.Source, filepath.FromSlash(u.build.Dockerfile())),
 		Args:       BuildArgs(text, o.Env),
 		NoCache:    o.NoCache,
+		Limits:     o.Limits,
 		Layout:     u.layout,
 	}
 	if o.Development {

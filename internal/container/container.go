@@ -24,6 +24,7 @@ type Command struct {
 	// word run with the others: variables, pipes and the like are then only text.
 	Line       string
 	Entrypoint bool      // put the image's entry point before it
+	Wrapper    string    // file that is put before it instead, without an entry point, if the image has it; "" for none
 	Env        []string  // NAME=VALUE; they take the place of the image's
 	Terminal   *Size     // run under a terminal of that size; nil for none
 	Input      io.Reader // nil for none; may be read on until Run returns, and one Read longer

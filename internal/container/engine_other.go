@@ -5,7 +5,10 @@ package container
 import (
 	"context"
 	"fmt"
+	"io"
 )
+
+var errNotLinux = fmt.Errorf("%w: they need Linux", ErrUnsupported)
 
 // Engine runs nothing where there are no Linux containers.
 type Engine struct{}
@@ -15,7 +18,7 @@ func New(string, Images) *Engine { return &Engine{} }
 
 // Create fails with [ErrUnsupported].
 func (e *Engine) Create(context.Context, string, string) error {
-	return fmt.Errorf("%w: they need Linux", ErrUnsupported)
+	return errNotLinux
 }
 
 // Run fails, for there can be no container.
@@ -28,3 +31,12 @@ func (e *Engine) Remove(string) error { return nil }
 
 // Sweep has nothing to end.
 func Sweep(string) error { return nil }
+
+// Unpack fails with [ErrUnsupported].
+func (e *Engine) Unpack(string, io.Reader) error { return errNotLinux }
+
+// Pack fails with [ErrUnsupported].
+func (e *Engine) Pack(string, string, io.Writer) error { return errNotLinux }
+
+// Delete fails with [ErrUnsupported].
+func (e *Engine) Delete(string, []string) error { return errNotLinux }

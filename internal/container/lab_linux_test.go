@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 )
 
 // lab is an engine with images that the test makes.
@@ -156,9 +157,9 @@ func shell(t testing.TB, more tree) v1.Layer {
 // busybox is a static program that is a shell and others.
 func busybox(t testing.TB) string {
 	t.Helper()
-	data, err := os.ReadFile("/bin/busybox")
+	data, err := enginetest.Busybox()
 	if err != nil {
-		t.Fatalf("%v; on Debian and Ubuntu: apt-get install busybox-static", err)
+		t.Fatal(err)
 	}
 	return string(data)
 }

@@ -86,8 +86,11 @@ func (c *held) args(cmd Command) ([]string, error) {
 			return nil, err
 		}
 	}
-	if cmd.Entrypoint {
+	switch {
+	case cmd.Entrypoint:
 		args = slices.Concat(c.config.Entrypoint, args)
+	case cmd.Wrapper != "" && c.hasProgram(cmd.Wrapper):
+		args = slices.Concat([]string{cmd.Wrapper}, args)
 	}
 	if len(args) == 0 {
 		return nil, errors.New("there is no command")
@@ -106,14 +109,16 @@ func (c *held) hasShell() bool {
 			path = dirs
 		}
 	}
-	return slices.ContainsFunc(strings.Split(path, ":"), func(dir string) bool {
-		name, err := fileOf(c.tree, filepath.Join("/", dir, "sh"))
-		if err != nil || name == "" {
-			return false
-		}
-		info, err := os.Stat(name)
-		return err == nil && info.Mode()&0o111 != 0
-	})
+	return slices.ContainsFunc(strings.Split(path, ":"), func(dir string) bool { return c.hasProgram(filepath.Join("/", dir, "sh")) })
+}
+
+func (c *held) hasProgram(file string) bool {
+	name, err := fileOf(c.tree, file)
+	if err != nil || name == "" {
+		return false
+	}
+	info, err := os.Stat(name)
+	return err == nil && info.Mode()&0o111 != 0
 }
 
 // attach runs runc between the streams of a command.

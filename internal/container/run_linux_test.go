@@ -49,6 +49,35 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestWrapper: a program stands before commands where the image has it and they
+// have no entry point before them.
+func TestWrapper(t *testing.T) {
+	l := start(t)
+	config := v1.Config{Env: []string{"PATH=/bin"}, Entrypoint: []string{"env", "BY=entry point"}}
+	const script = "#!/bin/sh\nBY=wrapper exec \"$@\"\n"
+	l.images["wrapped"] = image(t, config, shell(t, tree{"wrapper": script}))
+	l.images["plain"] = image(t, config, shell(t, nil))
+	l.images["bare"] = image(t, v1.Config{}, layer(t, tree{"busybox": busybox(t)}.entries(), tree{"busybox": busybox(t)}))
+	for _, test := range []struct {
+		image   string
+		command container.Command
+		want    string
+	}{
+		{"wrapped", container.Command{Line: "echo by $BY", Wrapper: "/wrapper"}, "by wrapper\n"},
+		{"wrapped", container.Command{Line: "echo by $BY", Wrapper: "/wrapper", Entrypoint: true}, "by entry point\n"},
+		{"wrapped", container.Command{Line: "echo by $BY"}, "by\n"},
+		{"plain", container.Command{Line: "echo by $BY", Wrapper: "/wrapper"}, "by\n"},
+		{"plain", container.Command{Line: "echo by $BY", Wrapper: "/etc"}, "by\n"},
+		{"bare", container.Command{Line: "echo one 'two  three'", Wrapper: "/busybox"}, "one two  three\n"},
+	} {
+		id := fmt.Sprintf("c%d", len(l.left("containers")))
+		l.create(id, test.image)
+		if got, status := l.run(id, test.command); got != test.want || status != 0 {
+			t.Errorf("%s: %+v: %q, %d, want %q", test.image, test.command, got, status, test.want)
+		}
+	}
+}
+
 func TestLargeOutputIsWholeAndInOrder(t *testing.T) {
 	l := start(t)
 	l.images["shell"] = image(t, v1.Config{}, shell(t, nil))

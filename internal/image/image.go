@@ -4,6 +4,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -16,7 +17,23 @@ type Spec struct {
 	NoCache    bool     // build every step anew
 	Layout     string   // directory that the image is written to, as an OCI image layout
 	Cache      Cache    // in registries
+	Limits     Limits   // of each step
 }
+
+// Limits say how much one step of a build may take. Of steps that several builds
+// share, the widest count. A builder that cannot hold them runs steps without.
+type Limits struct {
+	CPU    int // in 1/1024 of one CPU, as Amazon ECS counts; 0 for no limit, else at least LeastCPU
+	Memory int // in MB of 1<<20 bytes, swap included; 0 for no limit, else at least LeastMemory
+}
+
+// The smallest limits, which are Docker's: the kernel divides time no finer than a
+// hundredth of a CPU, and a container does not start with less than 6 MB
+// (https://docs.docker.com/engine/containers/resource_constraints/).
+const (
+	LeastCPU    = 11
+	LeastMemory = 6
+)
 
 // Cache is what of other builds a build may take its steps from, beside what the
 // builder itself keeps, and where it leaves its own. A reference that is not
@@ -40,4 +57,23 @@ type Cacher interface {
 	Builder
 	// Caches tells whether it is able to.
 	Caches(ctx context.Context) bool
+}
+
+// ErrNoProgram is the kind of the error of a [Wrapper] without a program for the
+// architecture of an image.
+var ErrNoProgram = errors.New("no program for this architecture")
+
+// WrapperFile is the file that the program of a [Wrapper] has in images, which a
+// Rack calls by this name as well.
+const WrapperFile = "/convox-env"
+
+// Wrapper knows what the image of a layout starts with, and puts a program before
+// that. It may be used from many goroutines at once, each with another layout.
+type Wrapper interface {
+	// Entrypoint reads the entry point; nil if there is none.
+	Entrypoint(layout string) ([]string, error)
+	// Wrap puts the program into the image and before its entry point, and changes
+	// nothing else of it. After an error, which may be [ErrNoProgram], the image is
+	// as it was.
+	Wrap(layout string) error
 }

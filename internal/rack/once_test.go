@@ -15,11 +15,12 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/container"
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
 // hollow are containers in which nothing is run: of a process that is held only
 // the rack itself knows.
-type hollow struct{}
+type hollow struct{ rackd.Files }
 
 func (hollow) Create(context.Context, string, string) error { return nil }
 func (hollow) Run(string, container.Command) (int, error)   { return 0, nil }

@@ -40,3 +40,12 @@ func requireSteady(w http.ResponseWriter, r *http.Request) {
 		r.Body = &steady{r.Body, http.NewResponseController(w)}
 	}
 }
+
+// Steady serves with another handler, whose clients may not stop in the middle of
+// a body any more than those of a rack.
+func Steady(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requireSteady(w, r)
+		h.ServeHTTP(w, r)
+	})
+}

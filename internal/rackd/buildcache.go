@@ -16,16 +16,17 @@ import (
 )
 
 // BuildCache is the repository in the rack's registry in which builds leave their
-// layers for later ones.
+// layers for later ones. A method that fails leaves the repository as it is.
 type BuildCache interface {
-	// Create makes the repository if it is not there.
-	Create(ctx context.Context) error
+	// Create makes the repository if it is not there, and tells whether it did.
+	Create(ctx context.Context) (made bool, err error)
 	// Delete removes the repository with its images if it is there.
 	Delete(ctx context.Context) error
 	// Tags lists its tags, the latest pushed first.
 	Tags(ctx context.Context) ([]string, error)
-	// Expire removes the images that were pushed before a time.
-	Expire(ctx context.Context, before time.Time) error
+	// Retain has images removed within a day of when they were pushed some days
+	// ago, if it is called each day; 0 keeps all from now on.
+	Retain(ctx context.Context, days int) error
 }
 
 // notInRepositories is what the name of a repository is kept free of. The name of
@@ -62,47 +63,83 @@ func (s *Server) keepCache(ctx context.Context) {
 	})
 }
 
+// tendCache does what is to be done from time to time. A repository that is not
+// wanted was deleted when that was said: to look for one here could hit what
+// another rack of that name has in the same registry.
 func (s *Server) tendCache(ctx context.Context) {
 	s.updating.Lock()
 	defer s.updating.Unlock()
-	now, err := s.parameters(ctx)
+	all, err := s.parameters(ctx)
+	if err == nil {
+		if k := kept(all); k.on {
+			_, err = s.Cache.Create(ctx)
+			if err == nil && k.days > 0 {
+				err = s.Cache.Retain(ctx, k.days)
+			}
+		}
+	}
 	if err != nil {
 		s.say("the build cache was not looked after: %v", err)
-		return
 	}
-	s.settleCache(ctx, now)
 }
 
-// settleCache makes the build cache what parameters say. They are stored already:
-// what fails is tried again within a day, and builds go on without.
-func (s *Server) settleCache(ctx context.Context, parameters map[string]string) {
-	if s.Cache == nil {
-		return
+// keeping is what parameters say of the build cache.
+type keeping struct {
+	on   bool
+	days int // that images are kept for; 0 for ever
+}
+
+// kept reads parameters, which were checked when they were set.
+func kept(parameters map[string]string) (k keeping) {
+	if k.on = parameters[buildCache] == yes; k.on && parameters[buildCleanup] == yes {
+		k.days, _ = strconv.Atoi(parameters[buildRetention])
 	}
-	if err := settled(ctx, s.Cache, parameters); err != nil {
+	return k
+}
+
+// settleCache makes the build cache what parameters are going to say. undo takes
+// that back where they come not to be stored, as far as it can be: what was deleted
+// comes back empty.
+func (s *Server) settleCache(ctx context.Context, from, to keeping) (undo func(), err error) {
+	if s.Cache == nil || from == to {
+		return func() {}, nil
+	}
+	if !to.on {
+		return func() { s.restore(ctx, from, false) }, s.Cache.Delete(ctx)
+	}
+	made, err := s.Cache.Create(ctx)
+	if err == nil && from.days != to.days {
+		err = s.Cache.Retain(ctx, to.days)
+	}
+	undo = func() { s.restore(ctx, from, made) }
+	if err != nil && made {
+		undo()
+	}
+	return undo, err
+}
+
+// restore makes the build cache what it was. One that was there before and was not
+// to be is not for this rack to delete.
+func (s *Server) restore(ctx context.Context, to keeping, made bool) {
+	var err error
+	switch {
+	case to.on:
+		if made, err = s.Cache.Create(ctx); err == nil && (to.days > 0 || !made) {
+			err = s.Cache.Retain(ctx, to.days)
+		}
+	case made:
+		err = s.Cache.Delete(ctx)
+	}
+	if err != nil {
 		s.say("the build cache is not as the parameters of the rack say: %v", err)
 	}
-}
-
-func settled(ctx context.Context, c BuildCache, parameters map[string]string) error {
-	if parameters[buildCache] != yes {
-		return c.Delete(ctx)
-	}
-	if err := c.Create(ctx); err != nil || parameters[buildCleanup] != yes {
-		return err
-	}
-	days, err := strconv.Atoi(parameters[buildRetention])
-	if err != nil {
-		return err
-	}
-	return c.Expire(ctx, now().AddDate(0, 0, -days))
 }
 
 // withoutCache is what a real rack says whose builder lacks the program for it.
 const withoutCache = "WARNING: docker buildx is not available in the build image, building without the persistent cache"
 
 // caching says in an order what of earlier builds may be used, and what is left
-// for later ones:
+// for later ones, where persists says whether the rack has BuildCache=Yes:
 //
 //	                      BuildCache=No      BuildCache=Yes
 //	ec2                   the engine's own   the engine's own and the repository, written too
@@ -112,13 +149,9 @@ const withoutCache = "WARNING: docker buildx is not available in the build image
 //
 // With fargate and layers in the repository the engine's own are used as well:
 // they are the same ones.
-func (s *Server) caching(ctx context.Context, o bake.Order, log io.Writer) bake.Order {
-	p, err := s.parameters(ctx)
-	if err != nil {
-		fmt.Fprintf(log, "WARNING: building without the persistent cache: %v\n", err)
-	}
-	away := p[buildMethod] == fargate // on a machine that keeps nothing
-	persists := p[buildCache] == yes && !(away && o.NoCache)
+func (s *Server) caching(ctx context.Context, o bake.Order, persists bool, log io.Writer) bake.Order {
+	away := o.Fargate // on a machine that keeps nothing
+	persists = persists && !(away && o.NoCache)
 	if persists && builds(o.Manifest) && !s.canCache(ctx) {
 		fmt.Fprintln(log, withoutCache)
 		persists = false
@@ -127,10 +160,11 @@ func (s *Server) caching(ctx context.Context, o bake.Order, log io.Writer) bake.
 		o.NoCache = o.NoCache || away
 		return o
 	}
-	o.Cache.Repository = s.Registry + "/" + BuildCacheName(s.Name)
+	o.Cache.Repository = s.host() + "/" + BuildCacheName(s.Name)
 	if o.NoCache {
 		return o
 	}
+	var err error
 	if o.Cache.Tags, err = s.Cache.Tags(ctx); err != nil {
 		fmt.Fprintf(log, "WARNING: the persistent cache was not read: %v\n", err)
 	}

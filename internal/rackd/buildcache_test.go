@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,24 +22,42 @@ type repository struct {
 	mu    sync.Mutex
 	done  []string
 	tags  []string
-	fault error // of all that is asked
+	there bool
+	fault map[string]error // of what is asked, by its name
 }
 
-func (r *repository) do(what string) error {
+func (r *repository) do(what string, then func()) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.done = append(r.done, what)
-	return r.fault
+	if err := r.fault[what]; err != nil {
+		return err
+	}
+	then()
+	return nil
 }
 
-func (r *repository) Create(context.Context) error { return r.do("create") }
-func (r *repository) Delete(context.Context) error { return r.do("delete") }
+// fail has something fail from now on; nil has it work again.
+func (r *repository) fail(what string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = map[string]error{what: err}
+}
+
+func (r *repository) Create(context.Context) (made bool, err error) {
+	err = r.do("create", func() { made, r.there = !r.there, true })
+	return made, err
+}
+
+func (r *repository) Delete(context.Context) error { return r.do("delete", func() { r.there = false }) }
 func (r *repository) Tags(context.Context) ([]string, error) {
-	return r.tags, r.fault
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tags, r.fault["tags"]
 }
 
-func (r *repository) Expire(_ context.Context, before time.Time) error {
-	return r.do("expire " + time.Since(before).String())
+func (r *repository) Retain(_ context.Context, days int) error {
+	return r.do(fmt.Sprintf("retain %d", days), func() {})
 }
 
 // taken is what was done since it was asked last.
@@ -127,16 +144,12 @@ func TestNoWarningWithoutBuilds(t *testing.T) {
 	}
 }
 
-// TestCacheFaults: a repository that fails costs a warning and nothing else.
+// TestCacheFaults: a repository that fails costs builds a warning and nothing else.
 func TestCacheFaults(t *testing.T) {
-	r := &repository{fault: errors.New("disk on fire")}
+	r := &repository{}
 	m, c := cached(t, r)
 	m.want("set", m.set("BuildCache=Yes"), 200, "ok\n")
-	m.mu.Lock()
-	if want := "the build cache is not as the parameters of the rack say: disk on fire"; !slices.Contains(m.said, want) {
-		t.Errorf("notices are %q, want %q", m.said, want)
-	}
-	m.mu.Unlock()
+	r.fail("tags", errors.New("disk on fire"))
 	b := m.create(nil)
 	log := m.log(b.ID)
 	if !strings.HasPrefix(log, "WARNING: the persistent cache was not read: disk on fire\nBuilding: .\n") {
@@ -164,20 +177,86 @@ func TestCacheIsTended(t *testing.T) {
 			t.Helper()
 			m.want(pairs, m.direct("PUT", "/system?parameters="+url.QueryEscape(pairs), nil), 200, "ok\n")
 		}
-		want("at the start", "delete")
+		want("at the start", "")
 		set("BuildCache=Yes")
 		want("switched on", "create")
 		time.Sleep(24 * time.Hour)
 		want("a day later", "create")
 		set("BuildCacheCleanup=Yes&BuildCacheRetentionDays=7")
-		want("with cleanup", "create, expire 168h0m0s")
+		want("with cleanup", "create, retain 7")
 		time.Sleep(48 * time.Hour)
-		want("two days later", "create, expire 168h0m0s, create, expire 168h0m0s")
+		want("two days later", "create, retain 7, create, retain 7")
 		set("BuildCacheCleanup=No")
-		want("without cleanup", "create")
+		want("without cleanup", "create, retain 0")
+		set("BuildCacheRetentionDays=8&BuildCpu=512")
+		want("what has no effect", "")
 		set("BuildCache=No&BuildCacheCleanup=Yes")
 		want("switched off", "delete")
+		time.Sleep(24 * time.Hour)
+		want("a day after that", "")
 	})
+}
+
+// TestParametersAndCacheChangeTogether: where one cannot be changed the other is
+// as it was.
+func TestParametersAndCacheChangeTogether(t *testing.T) {
+	r := &repository{}
+	m := unserved(t, t.TempDir(), func(c *rackd.Config) {
+		c.Cache, c.Stores.Parameters = r, &stuck{store: c.Stores.Parameters, r: r}
+	})
+	for _, step := range []struct {
+		set, failing string
+		done         string // with the repository
+		kept         string // BuildCache and BuildCpu after it
+		there        bool
+	}{
+		{"BuildCache=Yes&BuildCpu=512", "create", "create", "No 256", false},
+		{"BuildCache=Yes&BuildCacheCleanup=Yes&BuildCpu=512", "retain 30", "create, retain 30, delete", "No 256", false},
+		{"BuildCache=Yes&BuildCpu=512", "store", "create, delete", "No 256", false},
+		{"BuildCache=Yes&BuildCpu=512", "", "create", "Yes 512", true},
+		{"BuildCacheCleanup=Yes&BuildCpu=1024", "retain 30", "create, retain 30", "Yes 512", true},
+		{"BuildCacheCleanup=Yes&BuildCpu=1024", "store", "create, retain 30, create, retain 0", "Yes 512", true},
+		{"BuildCache=No&BuildCpu=1024", "delete", "delete", "Yes 512", true},
+		{"BuildCache=No&BuildCpu=1024", "store", "delete, create", "Yes 512", true}, // empty, but there
+		{"BuildCache=No&BuildCpu=1024", "", "delete", "No 1024", false},
+	} {
+		r.fail(step.failing, errors.New("not today"))
+		res := m.direct("PUT", "/system?parameters="+url.QueryEscape(step.set), nil)
+		if failed := res.status != 200; failed != (step.failing != "") || failed && !strings.Contains(res.body, "not today") {
+			t.Errorf("%s with a failing %q: %d %s", step.set, step.failing, res.status, res.body)
+		}
+		all, err := m.server.Stores.Parameters.Parameters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) == 0 {
+			all = map[string]string{"BuildCache": "No", "BuildCpu": "256"}
+		}
+		now := all["BuildCache"] + " " + all["BuildCpu"]
+		if done := r.taken(); now != step.kept || done != step.done || r.there != step.there {
+			t.Errorf("%s with a failing %q: done is %s, parameters are %s, there is a repository: %v", step.set, step.failing, done, now, r.there)
+		}
+	}
+}
+
+// stuck does not store parameters where a test wants it to.
+type stuck struct {
+	store rackd.Parameters
+	r     *repository
+}
+
+func (s *stuck) Parameters(ctx context.Context) (map[string]string, error) {
+	return s.store.Parameters(ctx)
+}
+
+func (s *stuck) SwapParameters(ctx context.Context, old, next map[string]string) error {
+	s.r.mu.Lock()
+	err := s.r.fault["store"]
+	s.r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.store.SwapParameters(ctx, old, next)
 }
 
 func TestBuildCacheName(t *testing.T) {

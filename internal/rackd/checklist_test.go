@@ -2,6 +2,8 @@ package rackd_test
 
 import (
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,11 +14,13 @@ import (
 )
 
 // claim is a sentence of the documentation of builds on a v2 Rack, with what shows
-// that it holds here, or why it cannot be shown on one machine.
+// that it holds: a function that asks this rack, or a line of a story in which
+// the real program does it; or why it cannot be shown on one machine.
 type claim struct {
-	says string
-	show func(*checklist)
-	why  string
+	says  string
+	show  func(*checklist)
+	story string // FILE: LINE
+	why   string
 }
 
 // checklist is one rack that all sentences are held against, in their order.
@@ -26,69 +30,71 @@ type checklist struct {
 }
 
 const (
-	onAWS      = "about AWS: its registry, its policies or the choice of its machines"
-	theClients = "about a client: held by the tests of internal/workflow, internal/source and cmd/convox-ci"
-	theCache   = "about the cache of build layers, a parameter of the rack"
 	theConsole = "about the console, which calls the API that is held here"
+	otherPages = "it only points to other pages"
 )
 
-var claims = []claim{
-	{"Deploying or building an app creates a build.", showBuilt, ""},
-	{"A build consists of images and of metadata in the rack's database.", showImages, ""},
-	{"A build has a unique id and is associated with one or more releases.", showReleases, ""},
-	{"build creates a build; deploy promotes its release as well.", showNotPromoted, ""},
-	{"Workflows connect a repository and start builds.", nil, theConsole},
-	{"An orb and an Action build from CI.", nil, theClients},
-	{"Other CI installs the client and uses a deploy key.", nil, theClients},
-	{"builds lists all builds.", showList, ""},
-	{"A failed build has no release.", showFailed, ""},
-	{"Run it from the top directory of the app.", nil, theClients},
-	{"The client makes an archive and minds .dockerignore.", nil, theClients},
-	{"The client uploads the archive.", nil, theClients},
-	{"The rack extracts the archive and reads convox.yml.", showManifest, ""},
-	{"Images are built or pulled as convox.yml says.", showPull, ""},
-	{"Images are tagged and pushed to the rack's registry.", showPushed, ""},
-	{"ECR is the registry.", nil, onAWS},
-	{"The metadata of the build is saved.", showBuilt, ""},
-	{"A release is made and saved.", showReleases, ""},
-	{"The release is not promoted until releases promote.", showPromote, ""},
-	{"builds info shows one build.", showInfo, ""},
-	{"builds logs shows the log of one build.", showLog, ""},
-	{"A build is exported from one app and imported to another.", nil, "TestImport and TestExport hold it with a real registry"},
-	{"An export can be piped into an import.", nil, theClients},
-	{"--build-args sets arguments, repeatedly.", showArgs, ""},
-	{"--description is that of build and release.", showDescription, ""},
-	{"--development builds the stage of that name.", showDevelopment, ""},
-	{"--manifest names another manifest.", showOtherManifest, ""},
-	{"--no-cache builds every step anew.", showNoCache, ""},
-	{"--wildcard-domain is kept with the build.", showWildcard, ""},
-	{"--wildcard-domain adds listener rules and a certificate.", nil, onAWS},
-	{"ARG of a Dockerfile gets what the environment has.", showARG, ""},
-	{"The persistent cache survives across builds.", nil, theCache},
-	{"Layers go to a repository of their own and are reused.", nil, theCache},
-	{"It is enabled for the rack, not for a build.", nil, theCache},
-	{"rack params set BuildCache=Yes enables it.", nil, theCache},
-	{"ec2 uses buildx, fargate uses Kaniko.", nil, onAWS},
-	{"Without buildx there is a warning.", nil, onAWS},
-	{"Images of the cache are kept, or expire by policy.", nil, theCache},
-	{"Apps of generation 1 do not use the persistent cache.", showGeneration1, ""},
+// claims are all sentences, in the order of the page.
+func claims() []claim {
+	return append([]claim{
+		{says: "Deploying or building an app creates a build.", show: showBuilt},
+		{says: "A build consists of images and of metadata in the rack's database.", show: showImages},
+		{says: "A build has a unique id and is associated with one or more releases.", show: showReleases},
+		{says: "build creates a build; deploy promotes its release as well.", show: showNotPromoted},
+		{says: "Workflows connect a repository and start builds.", why: theConsole},
+		{says: "An orb builds from CI.", story: "circleci.txtar: status 0 convox-ci deploy"},
+		{says: "An Action builds from CI.", story: "github.txtar: status 0 convox-ci"},
+		{says: "Other CI installs the client and runs build and deploy.", story: "gitlab.txtar: status 0 convox-ci deploy"},
+		{says: "builds lists all builds.", show: showList},
+		{says: "A failed build has no release, and ended.", show: showFailed},
+		{says: "Run it from the top directory of the app.", show: showTop},
+		{says: "The client makes an archive and minds .dockerignore.", story: "dockerignore.txtar: ! image cat $REGISTRY/quiet:web.$BUILD /all/secret.txt"},
+		{says: "The client uploads the archive.", show: showUploaded},
+		{says: "The rack extracts the archive and reads convox.yml.", show: showManifest},
+		{says: "Images are built or pulled as convox.yml says.", show: showPull},
+		{says: "Images are tagged and pushed to the rack's registry.", show: showPushed},
+		{says: "Images start through convox-env, which is put into each.", show: showInjected},
+		{says: "The metadata of the build is saved.", show: showSaved},
+		{says: "A release is made and saved.", show: showReleaseSaved},
+		{says: "The release is not promoted until releases promote.", show: showPromote},
+		{says: "deploy does it in one step.", story: "deploy.txtar: stdout '^Release R"},
+		{says: "builds info shows one build.", show: showInfo},
+		{says: "builds logs shows the log of one build.", show: showLog},
+		{says: "A build is exported from one app and imported to another, also on another rack.", show: showCarried},
+		{says: "builds export writes an archive.", story: "archive.txtar: status 0 convox-ci builds export $BUILD --file build.tgz"},
+		{says: "builds import reads it.", story: "archive.txtar: status 0 convox-ci builds import --app other --file build.tgz"},
+		{says: "An export can be piped into an import.", story: "archive.txtar: feed piped.tgz"},
+		{says: "build and deploy have flags.", show: showFlags},
+		{says: "--build-args sets arguments, repeatedly.", show: showArgs},
+		{says: "--description is that of build and release.", show: showDescription},
+		{says: "--development builds the stage of that name.", show: showDevelopment},
+		{says: "--manifest names another manifest.", show: showOtherManifest},
+		{says: "--no-cache builds every step anew.", show: showNoCache},
+		{says: "--wildcard-domain is kept with the build.", show: showWildcard},
+		{says: "ARG of a Dockerfile gets what the environment has.", show: showARG},
+	}, cacheClaims()...)
 }
 
 // TestChecklist holds the rack against each sentence, or names why it cannot.
 func TestChecklist(t *testing.T) {
-	c := &checklist{machine: start(t)}
+	c := &checklist{machine: start(t, wrapped("bin/entry", ""))}
 	c.make()
-	for _, sentence := range claims {
+	for _, sentence := range claims() {
 		t.Run(sentence.says, func(t *testing.T) {
-			if (sentence.show == nil) == (sentence.why == "") {
-				t.Fatal("a sentence is either shown, or there is a reason")
-			}
-			if sentence.show == nil {
-				t.Log(sentence.why)
-				return
-			}
 			c.T = t
-			sentence.show(c)
+			switch {
+			case sentence.show != nil:
+				sentence.show(c)
+			case sentence.story != "":
+				file, line, _ := strings.Cut(sentence.story, ": ")
+				text, err := os.ReadFile(filepath.Join("../../cmd/convox-ci/testdata/script", file))
+				c.must(err)
+				if !strings.Contains(string(text), "\n"+line) {
+					t.Errorf("%s has no line that begins with %q", file, line)
+				}
+			case sentence.why == "":
+				t.Error("a sentence is either shown, or there is a reason")
+			}
 		})
 		c.T = t
 	}
@@ -124,6 +130,18 @@ func (c *checklist) hold(what string, ok bool) {
 
 func showBuilt(c *checklist) {
 	c.hold("complete", c.built.Status == rack.BuildComplete && c.built.App == "web" && !c.built.Ended.Before(c.built.Started))
+}
+
+func showMetadata(c *checklist) {
+	c.hold("metadata", c.built.Manifest != "" && c.built.Logs != "" && c.built.Release != "" && c.built.GitSHA == "0123abc" && c.built.Entrypoint == "bin/entry ''")
+}
+
+func showInjected(c *checklist) {
+	log := c.log(c.built.ID)
+	for _, service := range []string{"one", "two"} {
+		_, after, tagged := strings.Cut(log, " convox/web:"+service+"."+c.built.ID+"\n")
+		c.hold("injected", tagged && strings.HasPrefix(after, "Injecting: convox-env\nRunning: docker tag "))
+	}
 }
 
 // pushed tells whether the image of a service was.
@@ -214,6 +232,50 @@ func showNoCache(c *checklist)       { c.hold("no cache", c.spec().NoCache) }
 func showOtherManifest(c *checklist) { c.hold("manifest", strings.Contains(c.built.Manifest, "two:")) }
 
 func showWildcard(c *checklist) { c.hold("wildcard domain", c.built.WildcardDomain) }
+
+// showFlags: all at once they are those of one build.
+func showFlags(c *checklist) {
+	s := c.spec()
+	c.hold("flags", len(s.Args) > 1 && s.Target != "" && s.NoCache && c.built.Description != "" && c.built.WildcardDomain && c.built.GitSHA != "")
+}
+
+func showTop(c *checklist) {
+	b := c.create(url.Values{"url": {c.upload(files{"app/convox.yml": plain["convox.yml"], "app/Dockerfile": plain["Dockerfile"]})}})
+	c.hold("a manifest below the top", strings.HasPrefix(c.log(b.ID), "ERROR: reading manifest convox.yml: ") && c.build(b.ID).Status == rack.BuildFailed)
+}
+
+func showUploaded(c *checklist) {
+	app, key, ok := parsed(c.upload(plain))
+	a := c.get("/apps/" + app + "/objects/" + key)
+	c.hold("archive", ok && a.status == 200 && strings.HasPrefix(a.body, "\x1f\x8b"))
+}
+
+// parsed takes the URL of an object apart.
+func parsed(object string) (app, key string, ok bool) {
+	rest, ok := strings.CutPrefix(object, "object://")
+	app, key, _ = strings.Cut(rest, "/")
+	return app, key, ok
+}
+
+func showSaved(c *checklist) {
+	next := c.killed()
+	c.hold("saved", next.build(c.built.ID) == c.built && next.build(c.failed.ID) == c.failed && next.log(c.built.ID) == c.log(c.built.ID))
+}
+
+func showReleaseSaved(c *checklist) {
+	was := c.get("/apps/web/releases/" + c.built.Release)
+	c.hold("saved", was.status == 200 && c.killed().get("/apps/web/releases/"+c.built.Release).body == was.body)
+}
+
+func showCarried(c *checklist) {
+	from, to := store(c.T), store(c.T)
+	a, b := start(c.T, from.use), start(c.T, to.use)
+	b.addApp("other")
+	was := built(a, from, "BAAAAAAAAAA")
+	got := decode[rack.Build](b, b.bring("other", []byte(a.get("/apps/web/builds/"+was.ID+".tgz").body)))
+	c.hold("carried", got.ID != was.ID && got.App == "other" && got.Release != "" && got.Manifest == was.Manifest &&
+		to.digest("other:one."+got.ID) == from.digest("web:one."+was.ID))
+}
 
 func showGeneration1(c *checklist) {
 	c.must(c.stores.Apps.SwapApp(c.Context(), rack.App{}, rack.App{Name: "old", Generation: "1", Status: rack.AppRunning}))

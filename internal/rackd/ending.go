@@ -26,8 +26,16 @@ func (s *Server) complete(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.finish(ctx, j.app, j.id)
+	b, err := s.finish(ctx, j.app, j.id)
+	if err == nil {
+		s.buildEvent(j.app, j.id, "release_id="+b.Release)
+	}
 	return err
+}
+
+// buildEvent tells the log of the rack how a build ended, which a Rack publishes.
+func (s *Server) buildEvent(app, id, how string) {
+	fmt.Fprintf(s.chronicle.all, "build:create app=%s id=%s %s\n", app, id, how)
 }
 
 // finish makes the release of a build and calls it complete.
@@ -42,6 +50,7 @@ func (s *Server) finish(ctx context.Context, app, id string) (rack.Build, error)
 // fail records that a build ended without a release, and why. The status is
 // set even if the log cannot be stored: a client must not wait for ever.
 func (s *Server) fail(ctx context.Context, app, id string, cause error) error {
+	s.buildEvent(app, id, "error="+oneLine(cause.Error()))
 	stored := s.storeLog(ctx, app, id)
 	_, err := s.updateBuild(ctx, app, id, func(b *rack.Build) {
 		b.Status, b.Ended, b.Reason = rack.BuildFailed, now(), reason(cause)

@@ -10,6 +10,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -58,7 +59,9 @@ func (s *Server) runIn(r *http.Request, in *input, out *sender) (int, error) {
 	if err != nil || p.show().Status != rack.ProcessRunning {
 		return 0, fault(http.StatusNotFound, "process id not found for %s", mux.Vars(r)["app"])
 	}
-	c := container.Command{Line: r.Header.Get("Command"), Entrypoint: r.Header.Get("Entrypoint") == "true", Env: p.env, Input: in, Output: out}
+	c := container.Command{
+		Line: r.Header.Get("Command"), Entrypoint: r.Header.Get("Entrypoint") == "true", Wrapper: image.WrapperFile, Env: p.env, Input: in, Output: out,
+	}
 	if c.Line == "" {
 		c.Line = r.URL.Query().Get("command") // the one option that racks look for there as well
 	}

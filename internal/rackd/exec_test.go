@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
@@ -166,9 +167,9 @@ func TestStopEndsTheCommands(t *testing.T) {
 func TestImageWithoutAShell(t *testing.T) {
 	m := startRunning(t)
 	m.deploy("web", rack.Release{ID: "RBBBBBBBBBB", Build: "BBBBBBBBBBB", Manifest: "services:\n  one:\n    build: .\n"})
-	program, err := busybox()
+	program, err := enginetest.Busybox()
 	m.must(err)
-	layer, err := layerOf(files{"echo": program, "env": "->/echo"})
+	layer, err := layerOf(files{"echo": string(program), "env": "->/echo"})
 	m.must(err)
 	m.push("web:one.BBBBBBBBBBB", v1.Config{Env: []string{"PATH=/"}, Entrypoint: []string{"/env", "A=1"}}, layer)
 	p := m.begin("one", "sleep 3600")

@@ -301,6 +301,11 @@ var plain = files{"convox.yml": "services:\n  one:\n    build: .\n", "Dockerfile
 // upload packs a source, stores it, and returns its URL.
 func (m *machine) upload(f files) string {
 	m.Helper()
+	return decode[rack.Object](m, m.do("POST", "/apps/web/objects/tmp/source.tgz", nil, m.pack(f))).URL
+}
+
+func (m *machine) pack(f files) *bytes.Buffer {
+	m.Helper()
 	dir := m.TempDir()
 	for name, text := range f {
 		m.must(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
@@ -309,7 +314,7 @@ func (m *machine) upload(f files) string {
 	var packed bytes.Buffer
 	_, err := source.Pack(m.Context(), &packed, dir, source.Options{})
 	m.must(err)
-	return decode[rack.Object](m, m.do("POST", "/apps/web/objects/tmp/source.tgz", nil, &packed)).URL
+	return &packed
 }
 
 // create starts a build of web. The form may lack the URL of plain.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ func (s *Server) Handler() http.Handler {
 	r.NotFoundHandler, r.MethodNotAllowedHandler = empty, empty
 	r.HandleFunc("/check", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }).Methods("GET")
 	s.sockets(r)
-	for _, t := range s.routes() {
+	for _, t := range slices.Concat(s.routes(), absent()) {
 		r.Handle(t.path, s.handle(t.do)).Methods(t.method)
 	}
 	return r
@@ -56,20 +57,26 @@ func (s *Server) routes() []route {
 		{"POST", "/apps/{app}/objects/{key:.*}", s.putObject},
 		{"GET", "/apps/{app}/objects/{key:.*}", s.getObject},
 		{"HEAD", "/apps/{app}/objects/{key:.*}", s.headObject},
+		{"DELETE", "/apps/{app}/objects/{key:.*}", s.deleteObject},
+		{"GET", "/apps/{app}/objects", s.listObjects},
 		{"GET", "/apps/{app}/builds", s.listBuilds},
 		{"POST", "/apps/{app}/builds", s.createBuild},
 		{"POST", "/apps/{app}/builds/import", s.importBuild},
 		{"GET", "/apps/{app}/builds/{id}.tgz", s.exportBuild},
 		{"GET", "/apps/{app}/builds/{id}", s.getBuild},
+		{"PUT", "/apps/{app}/builds/{id}", s.changeBuild},
 		{"POST", "/apps/{app}/builds/{id}/cancel", s.cancelBuild},
 		{"GET", "/apps/{app}/releases", s.listReleases},
 		{"POST", "/apps/{app}/releases", s.createRelease},
 		{"GET", "/apps/{app}/releases/{id}", s.getRelease},
+		{"GET", "/apps/{app}/releases/{id}/env", s.getEnvironment},
 		{"POST", "/apps/{app}/releases/{id}/promote", s.promoteRelease},
 		{"GET", "/apps/{app}/processes", s.listProcesses},
 		{"GET", "/apps/{app}/processes/{id}", s.getProcess},
 		{"DELETE", "/apps/{app}/processes/{id}", s.stopProcess},
-		{"GET", "/apps/{app}/services", s.listServices},
+		{"POST", "/apps/{app}/processes/{id}/files", s.putFiles},
+		{"GET", "/apps/{app}/processes/{id}/files", s.getFiles},
+		{"DELETE", "/apps/{app}/processes/{id}/files", s.deleteFiles},
 		{"POST", "/apps/{app}/services/{service}/processes", s.startProcess},
 		{"GET", "/registries", s.listRegistries},
 		{"POST", "/registries", s.addRegistry},
@@ -81,6 +88,36 @@ func (s *Server) routes() []route {
 		{"GET", "/resources", s.listNothing},
 		{"POST", "/events", s.addEvent},
 	}
+}
+
+// absent are the requests that a real rack answers and this one cannot, with the
+// reason that it gives: without one a client would take the path for unknown.
+func absent() []route {
+	services, machine, aws := "this rack runs no services", "this rack is one machine", "this rack has no AWS account"
+	var all []route
+	for _, a := range []struct{ method, path, why string }{
+		{"POST", "/apps/{app}/services/{service}/restart", services},
+		{"GET", "/apps/{app}/metrics", services},
+		{"PUT", "/apps/{app}/ssl/{service}/{port}", services},
+		{"GET", "/proxy/{host}/{port}", services},
+		{"POST", "/apps/{app}/builds/{id}/image", "this rack takes archives of builds, and no images by name"},
+		{"GET", "/system/capacity", machine},
+		{"GET", "/system/metrics", machine},
+		{"POST", "/instances/keyroll", machine},
+		{"DELETE", "/instances/{id}", machine},
+		{"POST", "/certificates", aws},
+		{"POST", "/certificates/generate", aws},
+		{"DELETE", "/certificates/{id}", aws},
+		{"POST", "/resources", aws},
+		{"PUT", "/resources/{name}", aws},
+		{"DELETE", "/resources/{name}", aws},
+		{"PUT", "/system/jwt/rotate", "another password of the rack takes all its tokens back"},
+	} {
+		all = append(all, route{a.method, a.path, func(http.ResponseWriter, *http.Request) error {
+			return fault(http.StatusNotImplemented, "%s", a.why)
+		}})
+	}
+	return all
 }
 
 // handle lets a request in and turns an error into the answer of a rack: the

@@ -23,7 +23,13 @@ import (
 const (
 	maxImport  = 64 << 30 // bytes of an archive, unpacked: far above any app, below what would take a machine's disk unseen
 	maxEntries = 1000     // of an archive: v3 racks have one for each service
-	maxRecord  = 4 << 20  // bytes of a record: its manifest is a part of it, escaped
+
+	// maxRatio is what an archive may unpack to for each of its bytes once it is
+	// long, as sources may: layers are packed a second time, which gains little.
+	maxRatio  = 200
+	ratioFrom = 256 << 20 // bytes: less fills no disk
+
+	maxRecord = 4 << 20 // bytes of a record: its manifest is a part of it, escaped
 )
 
 // importBuild makes a new build of the archive of one. Nothing is recorded
@@ -65,7 +71,8 @@ type arrival struct {
 
 // receive reads an archive to its end, where the checksum is.
 func (a *arrival) receive(ctx context.Context, r io.Reader) error {
-	zip, err := gzip.NewReader(r)
+	packed := &bounded{r: r, left: maxImport}
+	zip, err := gzip.NewReader(packed)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
@@ -73,7 +80,7 @@ func (a *arrival) receive(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	defer zip.Close()
-	plain := &bounded{r: zip, left: maxImport}
+	plain := &bounded{r: zip, left: maxImport, packed: packed}
 	in := tar.NewReader(plain)
 	for n := 0; ; n++ {
 		h, err := in.Next()
@@ -131,7 +138,7 @@ func (a *arrival) keepLog(in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, &bounded{r: in, left: maxImport})
+	_, err = io.Copy(f, in)
 	return errors.Join(err, f.Close())
 }
 
@@ -217,14 +224,20 @@ func (s *Server) storeArrivedLog(ctx context.Context, a *arrival, b *rack.Build)
 
 // bounded is a stream that may not be longer than it should.
 type bounded struct {
-	r    io.Reader
-	left int64 // bytes
+	r      io.Reader
+	n      int64    // bytes so far
+	left   int64    // bytes
+	packed *bounded // what it is unpacked of; nil for nothing
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
+	b.n += int64(n)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("archive is over the limit of %d bytes", int64(maxImport))
+	}
+	if b.packed != nil && b.n > ratioFrom && b.n/maxRatio > b.packed.n {
+		return 0, fmt.Errorf("archive is over the limit of %d bytes for each byte of it", maxRatio)
 	}
 	return n, err
 }

@@ -84,6 +84,34 @@ func (s *Server) headObject(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// listObjects answers with keys, of one level below a prefix.
+func (s *Server) listObjects(w http.ResponseWriter, r *http.Request) error {
+	app := mux.Vars(r)["app"]
+	if _, err := s.app(r.Context(), app); err != nil {
+		return err
+	}
+	keys, err := s.Stores.Objects.ListObjects(r.Context(), app, r.URL.Query().Get("prefix"))
+	if err != nil {
+		return err
+	}
+	return render(w, append([]string{}, keys...))
+}
+
+func (s *Server) deleteObject(w http.ResponseWriter, r *http.Request) error {
+	app, key, err := s.key(r)
+	if err != nil {
+		return err
+	}
+	err = s.Stores.Objects.RemoveObject(r.Context(), app, key)
+	if isNotFound(err) {
+		return fault(http.StatusNotFound, "object not found: %s", key)
+	}
+	if err != nil {
+		return err
+	}
+	return done(w)
+}
+
 // objectScheme begins the URL of a stored object.
 const objectScheme = "object://"
 

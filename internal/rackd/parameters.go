@@ -27,6 +27,10 @@ const (
 	buildCleanup   = "BuildCacheCleanup"
 	buildRetention = "BuildCacheRetentionDays"
 	buildMethod    = "BuildMethod"
+	buildCPU       = "BuildCpu"
+	buildMemory    = "BuildMemory"
+	fargateCPU     = "FargateBuildCpu"
+	fargateMemory  = "FargateBuildMemory"
 
 	yes     = "Yes"
 	fargate = "fargate"
@@ -41,9 +45,10 @@ type parameter struct {
 }
 
 // parameters are those of a v2 rack that concern builds, and those that scripts
-// set on any rack. The first four mean here what they mean there; the others
-// size and place machines that this rack does not have, and are kept for the
-// clients that set and read them.
+// set on any rack. The first four mean here what they mean there; those of CPU and
+// memory limit each build step once they were set; the others size and place
+// machines that this rack does not have, and are kept for the clients that set and
+// read them.
 func parameters() []parameter {
 	yesNo := []string{yes, "No"}
 	return []parameter{
@@ -51,15 +56,15 @@ func parameters() []parameter {
 		{name: buildCleanup, value: "No", allowed: yesNo},
 		{name: buildRetention, value: "30", number: true, least: 1, most: 365},
 		{name: buildMethod, value: "ec2", allowed: []string{"ec2", fargate}},
-		{name: "BuildCpu", value: "256"},
+		{name: buildCPU, value: "256"},
 		{name: "BuildImage"},
 		{name: "BuildInstance", value: "t3.small"},
 		{name: "BuildInstancePolicy"},
 		{name: "BuildInstanceSecurityGroup"},
-		{name: "BuildMemory", value: "1000"},
+		{name: buildMemory, value: "1000"},
 		{name: "BuildVolumeSize", value: "100", number: true},
-		{name: "FargateBuildCpu"},
-		{name: "FargateBuildMemory"},
+		{name: fargateCPU},
+		{name: fargateMemory},
 		{name: "HttpProxy"},
 		{name: "LogRetention"},
 		{name: "PrivateBuild", value: "No", allowed: yesNo},
@@ -112,13 +117,18 @@ func (s *Server) putSystem(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	for _, option := range []string{"count", "type", "version"} {
+		if f.Get(option) != "" {
+			return fault(http.StatusNotImplemented, "this rack is one machine, of the version of its program: its %s cannot be set", option)
+		}
+	}
 	given, err := url.ParseQuery(f.Get("parameters"))
 	if err != nil {
 		return fault(http.StatusBadRequest, "reading the parameters: %v", err)
 	}
 	s.updating.Lock()
 	defer s.updating.Unlock()
-	now, wrong, err := s.change(r.Context(), given)
+	wrong, err := s.change(r.Context(), given)
 	if err != nil {
 		return err
 	}
@@ -126,24 +136,32 @@ func (s *Server) putSystem(w http.ResponseWriter, r *http.Request) error {
 		// As the SDK of a rack renders what CloudFormation answers.
 		return fault(http.StatusInternalServerError, "ValidationError: %s\n\tstatus code: 400, request id: %s", wrong, w.Header().Get("Request-Id"))
 	}
-	s.settleCache(s.work, now)
 	return done(w)
 }
 
-// change stores given values and returns all there are then, or what is wrong
-// with them.
-func (s *Server) change(ctx context.Context, given url.Values) (now map[string]string, wrong string, err error) {
+// change stores given values and has them take effect, both or none. It returns
+// what is wrong with them.
+func (s *Server) change(ctx context.Context, given url.Values) (wrong string, err error) {
 	for {
 		old, err := s.Stores.Parameters.Parameters(ctx)
 		if err != nil {
-			return nil, "", err
+			return "", err
 		}
 		next, wrong := changed(old, given)
 		if wrong != "" {
-			return nil, wrong, nil
+			return wrong, nil
 		}
-		if err := s.Stores.Parameters.SwapParameters(ctx, old, next); !isConflict(err) {
-			return withDefaults(next), "", err
+		undo, err := s.settleCache(s.work, kept(withDefaults(old)), kept(withDefaults(next)))
+		if err != nil {
+			return "", fmt.Errorf("no parameter was changed, since the build cache was not: %w", err)
+		}
+		err = s.Stores.Parameters.SwapParameters(context.WithoutCancel(ctx), old, next)
+		if err == nil {
+			return "", nil
+		}
+		undo()
+		if !isConflict(err) {
+			return "", err
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,20 @@ type Containers interface {
 	// Remove ends all that runs in a container and removes it. It does nothing
 	// where there is none.
 	Remove(id string) error
+	Files
+}
+
+// Files are those in containers. Neither a name nor a link leads out of the
+// container, whatever runs in it at the time.
+type Files interface {
+	// Unpack puts the files of a tar stream into a container, from its root.
+	Unpack(id string, r io.Reader) error
+	// Pack writes a file, or a folder with all below it, as a tar stream. It
+	// returns an error that is [fs.ErrNotExist] before it writes anything if
+	// there is no such file.
+	Pack(id, name string, w io.Writer) error
+	// Delete removes files, and folders with all below them.
+	Delete(id string, names []string) error
 }
 
 // keepEnded is how long a process that ended is still shown, so that whoever

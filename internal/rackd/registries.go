@@ -40,7 +40,7 @@ func (s *Server) addRegistry(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	added := rack.Registry{Server: f.Get("server"), Username: f.Get("username"), Password: f.Get("password")}
-	if _, host, ok := strings.Cut(added.Server, "://"); added.Server == s.Registry || ok && host == s.Registry {
+	if _, host, ok := strings.Cut(added.Server, "://"); added.Server == s.host() || ok && host == s.host() {
 		return fault(http.StatusInternalServerError, "can't add the rack's internal registry: %s", added.Server)
 	}
 	if s.Images == nil {
@@ -70,8 +70,13 @@ func (s *Server) removeRegistry(w http.ResponseWriter, r *http.Request) error {
 }
 
 // logIn tries the credentials of all registries that were added, as a Rack's
-// builder does before all else: one that does not take them ends the build.
-func (s *Server) logIn(ctx context.Context, log io.Writer) error {
+// builder does before all else: one that does not take them ends the build. A
+// builder on Fargate does not log in; here its images come with the credentials
+// all the same.
+func (s *Server) logIn(ctx context.Context, j job, log io.Writer) error {
+	if j.fargate {
+		return nil
+	}
 	all, err := s.Stores.Registries.ListRegistries(ctx)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package rackd
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -24,6 +25,19 @@ func (s *Server) listReleases(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) getRelease(w http.ResponseWriter, r *http.Request) error {
 	return answerOne(w, r, s.release)
+}
+
+// getEnvironment answers with the environment of a release as it is stored, for
+// the processes that fetch it.
+func (s *Server) getEnvironment(w http.ResponseWriter, r *http.Request) error {
+	rel, err := s.release(r.Context(), mux.Vars(r)["app"], mux.Vars(r)["id"])
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // it is full of secrets
+	_, err = io.WriteString(w, rel.Env)
+	return err
 }
 
 // release returns a release, or the answer for one that does not exist.

@@ -1,8 +1,14 @@
 package rackd_test
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/coder/websocket"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -15,7 +21,7 @@ import (
 func runs(r wire.Recording) bool {
 	_, what, _ := strings.Cut(r.Name, "-")
 	what, _, _ = strings.Cut(what, "-")
-	return slices.Contains([]string{"run", "ps", "exec"}, what)
+	return slices.Contains([]string{"run", "ps", "exec", "cp"}, what)
 }
 
 // seedProcesses makes what ran on the recorded racks: two processes of web and
@@ -40,6 +46,40 @@ func (s *session) seedProcesses() {
 		h := map[string][]string{"Command": {"sleep 3600"}}
 		s.ids[name] = decode[rack.Process](s.machine, s.do("POST", "/apps/myapp/services/"+service+"/processes", h, nil)).ID
 	}
+}
+
+// seedFile puts the file of a recording that copies one from a process into ours.
+func (s *session) seedFile(e wire.Exchange) {
+	s.Helper()
+	to := s.mapped(strings.TrimSuffix(e.Path, "?"))
+	s.want("file to copy", s.do("POST", to, nil, bytes.NewReader(plainArchive(s.T, e.Tar))), 200, "ok\n")
+}
+
+// compareFiles wants an answer to have the recorded files.
+func (s *session) compareFiles(what string, e wire.Exchange, got answer) {
+	s.Helper()
+	if kind := got.header.Get("Content-Type"); got.status != e.Status || kind != e.ResponseHeaders["Content-Type"] {
+		s.Fatalf("%s: %d, %s: %s", what, got.status, kind, got.body)
+	}
+	h, err := tar.NewReader(strings.NewReader(got.body)).Next()
+	s.must(err)
+	if want := e.Tar[0]; h.Name != want.Name || h.Typeflag != want.Type[0] || h.Size != want.Size || fmt.Sprintf("%o", h.Mode) != want.Mode {
+		s.Errorf("%s: got %+v, recorded was %+v", what, h, want)
+	}
+}
+
+// plainArchive is a tar with entries like the recorded ones.
+func plainArchive(t *testing.T, entries []wire.Entry) []byte {
+	t.Helper()
+	f, err := gzip.NewReader(bytes.NewReader(archive(t, entries)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 // command sends what a client sent to a command in a process, and compares what

@@ -82,6 +82,7 @@ var differs = map[string]string{
 	"GET /system/X: [].release":         "",
 	"GET /system/X: [].task_definition": "",
 	"POST /registries: .password":       "nobody needs it back",
+	"POST /system/X/token: .token":      "signed with a key of its own",
 	"GET /apps/X/builds/X: .reason":     "recorded, where a v2 rack leaves it empty",
 
 	"GET /apps/X/processes: [].command":                   "what sleeps stands for what a real rack runs for a service",
@@ -117,7 +118,7 @@ type session struct {
 var recordedID = regexp.MustCompile(`\b(?:[BR][A-Z]{10}|[0-9a-f]{12}|[a-z]+-[0-9a-f]{10}-[a-z]{5}|web-[0-9a-z]{5})\b`)
 
 func replay(t *testing.T, r wire.Recording) {
-	change := []func(*rackd.Config){password(recordedPassword(t, r)), func(c *rackd.Config) { c.Name = "fake" }}
+	change := []func(*rackd.Config){password(recordedPassword(t, r)), tokens, func(c *rackd.Config) { c.Name = "fake" }}
 	if runs(r) {
 		change = append(change, running(t))
 	}
@@ -244,6 +245,8 @@ func (s *session) send(e wire.Exchange) answer {
 	switch {
 	case e.Method == "POST" && strings.HasSuffix(e.Path, "/builds/import"):
 		body = bytes.NewReader(s.imported(e))
+	case strings.HasSuffix(e.Path, "/files") && e.Method == "POST":
+		body = bytes.NewReader(plainArchive(s.T, e.Tar))
 	case e.Method == "POST" && e.Tar != nil:
 		body = bytes.NewReader(archive(s.T, e.Tar))
 	case e.Form != nil:
@@ -265,6 +268,10 @@ func (s *session) send(e wire.Exchange) answer {
 func (s *session) exchange(what string, e wire.Exchange) (goOn bool) {
 	s.Helper()
 	s.passTime(e)
+	copies := e.Method == "GET" && strings.HasSuffix(e.Path, "/files")
+	if copies {
+		s.seedFile(e)
+	}
 	got := s.send(e)
 	if e.Status < 400 && got.status < 400 {
 		s.bind(e.Body, got.body)
@@ -276,6 +283,8 @@ func (s *session) exchange(what string, e wire.Exchange) (goOn bool) {
 			s.Errorf("%s: %d %q, which is no other than recorded", what, got.status, got.body)
 		}
 		return false
+	case copies:
+		s.compareFiles(what, e, got)
 	case isExport(e) && got.status == e.Status:
 		s.compareArchives(what, e, got)
 	case s.Server != "v2" && strings.HasSuffix(e.Path, "/budget"):

@@ -44,8 +44,6 @@ type Trash interface {
 	// OldObjects lists the objects of an app with keys that begin with prefix and
 	// that were stored before a time. Very long keys may be missing.
 	OldObjects(ctx context.Context, app, prefix string, before time.Time) ([]string, error)
-	// RemoveObject removes an object; that there is none is no error.
-	RemoveObject(ctx context.Context, app, key string) error
 }
 
 // Stock is the registry of the rack, as far as images are taken out of it.
@@ -108,7 +106,16 @@ func (s *Server) pruneApp(ctx context.Context, app string, r Retention) error {
 	}
 	old, err := r.Trash.OldObjects(ctx, app, uploads, now().Add(-keepUploads))
 	for _, key := range old {
-		err = errors.Join(err, r.Trash.RemoveObject(ctx, app, key))
+		err = errors.Join(err, s.removeObject(ctx, app, key))
+	}
+	return err
+}
+
+// removeObject removes an object that may be gone already.
+func (s *Server) removeObject(ctx context.Context, app, key string) error {
+	err := s.Stores.Objects.RemoveObject(ctx, app, key)
+	if isNotFound(err) {
+		return nil
 	}
 	return err
 }
@@ -171,7 +178,7 @@ func (s *Server) emptyTrash(ctx context.Context, r Retention) error {
 	for _, b := range dropped {
 		err := r.Images.RemoveTags(ctx, b.App, func(tag string) bool { return strings.HasSuffix(tag, "."+b.ID) })
 		if err == nil {
-			err = r.Trash.RemoveObject(ctx, b.App, logKey(b.ID))
+			err = s.removeObject(ctx, b.App, logKey(b.ID))
 		}
 		if err == nil {
 			err = r.Trash.ForgetBuild(ctx, b)

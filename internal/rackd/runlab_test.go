@@ -3,7 +3,6 @@ package rackd_test
 import (
 	"archive/tar"
 	"bytes"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -26,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/convox-ci/convox-ci/internal/container"
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	registries "github.com/convox-ci/convox-ci/internal/registry"
@@ -87,12 +87,12 @@ func (m *machine) deploy(app string, r rack.Release) {
 
 // shellLayer is the files of an image with a shell.
 var shellLayer = sync.OnceValues(func() (v1.Layer, error) {
-	program, err := busybox()
+	program, err := enginetest.Busybox()
 	if err != nil {
 		return nil, err
 	}
 	f := files{
-		"bin/busybox": program, "etc/passwd": "ann:x:1001:1002::/home/ann:/bin/sh\n", "tmp/": "",
+		"bin/busybox": string(program), "etc/passwd": "ann:x:1001:1002::/home/ann:/bin/sh\n", "tmp/": "",
 		"bin/size": "#!/bin/sh\necho width=0 height=0 tty=false\n",
 	}
 	for _, name := range strings.Fields("sh cat echo env id kill pwd seq mkfifo stty test timeout tr sort") {
@@ -100,14 +100,6 @@ var shellLayer = sync.OnceValues(func() (v1.Layer, error) {
 	}
 	return layerOf(f)
 })
-
-func busybox() (string, error) {
-	data, err := os.ReadFile("/bin/busybox")
-	if err != nil {
-		err = fmt.Errorf("%w; on Debian and Ubuntu: apt-get install busybox-static", err)
-	}
-	return string(data), err
-}
 
 // layerOf packs files: contents by name, or -> and where a link leads; a name
 // with a slash at its end is a directory that everybody may write to.

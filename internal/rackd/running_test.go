@@ -45,7 +45,7 @@ func lead(m *machine) *steps {
 	return s
 }
 
-func slots(n int) func(*rackd.Config) { return func(c *rackd.Config) { c.Builds = n } }
+func slots(n int) func(*rackd.Config) { return func(c *rackd.Config) { c.Limits.AtOnce = n } }
 
 // firstLine is what a log of the steps begins with.
 const firstLine = "Building: .\n"

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 // behaviour it reproduces. Clients compare it as text to choose their calls.
 const Version = "20260531001024"
 
-// DefaultBuilds is how many builds run at once unless [Config] says otherwise:
+// DefaultBuilds is how many builds run at once unless [Limits] say otherwise:
 // a build is as wide as its Dockerfiles allow, so a few fill a machine.
 const DefaultBuilds = 2
 
@@ -29,10 +30,10 @@ type Config struct {
 	Stores   Stores
 	Baker    *bake.Baker
 	Images   Images
-	Registry string       // host and port under which images are pushed and pulled
+	Registry string       // what the names of images begin with: the host, and maybe a path, that repositories are below
 	Notice   func(string) // told what no client is told; nil for nobody
 	Spool    string       // directory for the logs and sources of running builds
-	Builds   int          // how many run at once; below 1 it is DefaultBuilds
+	Limits   Limits       // of builds
 
 	Containers Containers // that commands are run in; nil refuses them
 	Cache      BuildCache // nil for a registry that can have none
@@ -46,7 +47,7 @@ type Server struct {
 	logs      *hub
 	logins    *logins
 	cancels   *cancels
-	slots     chan struct{} // one for each build that may run
+	queue     *queue // of builds
 	processes processes
 	chronicle *chronicle
 	busy      sync.WaitGroup  // builds, processes and commands in them
@@ -66,15 +67,15 @@ type locks struct {
 // New makes a rack over its stores. Builds that the stores still call running
 // belong to a process that is gone: they become failed, and their logs say why.
 func New(ctx context.Context, c Config) (*Server, error) {
-	if c.Builds < 1 {
-		c.Builds = DefaultBuilds
+	if c.Limits.AtOnce < 1 {
+		c.Limits.AtOnce = DefaultBuilds
 	}
 	logs, err := newHub(c.Spool)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, slots: make(chan struct{}, c.Builds), processes: newProcesses(),
+		Config: c, logs: logs, logins: newLogins(), cancels: &cancels{of: map[string]context.CancelCauseFunc{}}, queue: newQueue(c.Limits.AtOnce), processes: newProcesses(),
 	}
 	s.chronicle = newChronicle(s.processes.news)
 	s.work, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -101,6 +102,12 @@ func (s *Server) say(format string, args ...any) {
 	if s.Notice != nil {
 		s.Notice(fmt.Sprintf(format, args...))
 	}
+}
+
+// host is that of the registry.
+func (s *Server) host() string {
+	host, _, _ := strings.Cut(s.Registry, "/")
+	return host
 }
 
 // now is the time as records hold it: in UTC and without a monotonic part, so

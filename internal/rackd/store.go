@@ -87,6 +87,12 @@ type Objects interface {
 	// OpenObject opens what was stored, or returns an error that is
 	// [rack.ErrNotFound]. What is open stays as it was when another takes its place.
 	OpenObject(ctx context.Context, app, key string) (io.ReadCloser, error)
+	// ListObjects returns the keys of an app that have prefix in front of a last
+	// part without a slash, in their order. Very long keys may be missing.
+	ListObjects(ctx context.Context, app, prefix string) ([]string, error)
+	// RemoveObject removes an object, or returns an error that is
+	// [rack.ErrNotFound]. What is open stays readable.
+	RemoveObject(ctx context.Context, app, key string) error
 	// RemoveObjects removes all objects of an app. What is open stays readable.
 	RemoveObjects(ctx context.Context, app string) error
 }

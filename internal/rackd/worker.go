@@ -26,6 +26,7 @@ type job struct {
 	app, id, source, manifest string
 	args                      []string // NAME=VALUE
 	development, noCache      bool
+	fargate                   bool // the log is that of a builder there
 }
 
 // begin records a build as running and starts it.
@@ -87,12 +88,25 @@ func (s *Server) run(ctx context.Context, j job, log *liveLog) {
 	}
 }
 
-// attempt builds, in a slot and a directory of its own.
+// attempt builds when it is the build's turn, for as long as it may take.
 func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
-	if err := s.takeSlot(ctx, log); err != nil {
+	err := s.queue.enter(ctx, j.app, func() {
+		fmt.Fprintf(log, "Waiting: as many builds run as may run at once (%d)\n", s.Limits.AtOnce)
+	})
+	if err != nil {
 		return err
 	}
-	defer func() { <-s.slots }()
+	defer s.queue.leave(j.app)
+	ctx, done := s.timed(ctx)
+	defer done()
+	if err = s.produce(ctx, j, log); err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// produce builds in a directory of its own.
+func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 	s.pushing.RLock()
 	defer s.pushing.RUnlock()
 	dir := filepath.Join(s.Spool, "work", j.id)
@@ -101,7 +115,12 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 	if err := os.MkdirAll(tree, 0o700); err != nil {
 		return err
 	}
-	if err := s.logIn(ctx, log); err != nil {
+	p, err := s.parameters(ctx)
+	if err != nil {
+		fmt.Fprintf(log, "WARNING: building without the persistent cache: %v\n", err)
+	}
+	j.fargate = p[buildMethod] == fargate
+	if err := s.logIn(ctx, j, log); err != nil {
 		return err
 	}
 	if err := s.fetch(ctx, j, tree, log); err != nil {
@@ -113,28 +132,14 @@ func (s *Server) attempt(ctx context.Context, j job, log io.Writer) error {
 	}
 	images, err := s.Baker.Bake(ctx, s.caching(ctx, bake.Order{
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
-		Development: j.development, NoCache: j.noCache, Repository: s.Registry + "/" + j.app,
-	}, log), log)
+		Development: j.development, NoCache: j.noCache, Fargate: j.fargate, Repository: s.Registry + "/" + j.app,
+		Built:  func(entrypoint []string) error { return s.recordEntrypoint(ctx, j, entrypoint) },
+		Limits: s.stepLimits(ctx, log),
+	}, p[buildCache] == yes, log), log)
 	for _, i := range images {
 		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
 	}
 	return err
-}
-
-// takeSlot waits until this build may run.
-func (s *Server) takeSlot(ctx context.Context, log io.Writer) error {
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	default:
-		fmt.Fprintf(log, "Waiting: as many builds run as may run at once (%d)\n", cap(s.slots))
-	}
-	select {
-	case s.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // fetch unpacks the source of a build into a directory.
@@ -209,7 +214,8 @@ func (s *Server) readManifest(ctx context.Context, j job, tree string) (*manifes
 	}
 	m, err := manifest.Load(text, env)
 	if err != nil {
-		return nil, nil, fmt.Errorf("parse manifest: %w", err)
+		doing := map[bool]string{false: "parse", true: "loading"}[j.fargate]
+		return nil, nil, fmt.Errorf("%s manifest: %w", doing, err)
 	}
 	return m, env, nil
 }

@@ -2,80 +2,41 @@ package registry_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
-// patience is how long a test waits for what should happen at once, on a busy machine.
-const patience = time.Minute
-
-// docker starts an engine of its own and gives a client of it. It is asked by
-// HTTP as "docker load" and "docker save" ask it.
+// docker starts an engine and gives a client of it. It is asked by HTTP as "docker
+// load" and "docker save" ask it.
 func docker(t *testing.T) *http.Client {
 	t.Helper()
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		t.Fatal("dockerd is missing; on Debian and Ubuntu: apt-get install --no-install-recommends docker.io")
-	}
-	dir, err := os.MkdirTemp("", "docker") // t.TempDir is too long for the names of sockets
+	e, err := enginetest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ready.Close()
-	var said bytes.Buffer
-	at := filepath.Join(dir, "sock")
-	cmd := exec.Command("dockerd", "-H", "unix://"+at, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	c := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", at)
-	}}}
+	c := e.Client()
 	t.Cleanup(func() {
 		c.CloseIdleConnections()
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
 		if t.Failed() {
-			t.Log(said.String())
+			t.Log(e.Log())
 		}
+		e.Close()
 	})
-	ready.SetReadDeadline(time.Now().Add(patience))
-	for word := make([]byte, 1<<10); ; {
-		n, err := ready.Read(word)
-		if err != nil {
-			t.Fatalf("dockerd is not ready: %v", err)
-		}
-		if strings.Contains(string(word[:n]), "READY=1") {
-			return c
-		}
-	}
+	return c
 }
 
 // askDocker makes a request, which must succeed, and gives the answer.
@@ -100,7 +61,7 @@ func askDocker(t *testing.T, c *http.Client, method, target string, body []byte)
 // TestDocker sends images the way that they go between racks: out of a registry,
 // into Docker, out of it again, and into a registry.
 func TestDocker(t *testing.T) {
-	engine := docker(t)
+	at := docker(t)
 	from, to := serve(t, t.TempDir(), ""), serve(t, t.TempDir(), "")
 	c := &registry.Client{}
 	refs, configs := map[string]string{}, map[string]v1.Hash{}
@@ -123,13 +84,13 @@ func TestDocker(t *testing.T) {
 		refs[as], configs[as] = ref, config
 	}
 	names := slices.Sorted(maps.Keys(refs))
-	answer := askDocker(t, engine, "POST", "/images/load?quiet=1", saved(t, c, refs))
+	answer := askDocker(t, at, "POST", "/images/load?quiet=1", saved(t, c, refs))
 	for _, n := range names {
 		if !strings.Contains(string(answer), "Loaded image: "+n) {
 			t.Errorf("docker load says %s", answer)
 		}
 	}
-	archive := askDocker(t, engine, "GET", "/images/get?"+url.Values{"names": names}.Encode(), nil)
+	archive := askDocker(t, at, "GET", "/images/get?"+url.Values{"names": names}.Encode(), nil)
 	if got := load(t, c, archive, to.host+"/app"); !slices.Equal(got, names) {
 		t.Fatalf("names are %q, want %q", got, names)
 	}

@@ -21,8 +21,9 @@ import (
 const DefaultAddress = "127.0.0.1:5017"
 
 // Embedded is a registry that keeps what it has below dir, which nobody else may
-// use. Everybody may pull; to push or delete, a client gives the password (any
-// user name), unless that is empty. It has to do so unasked, as the clients of
+// use. Everybody may pull; to push, a client gives the password (any user name),
+// unless that is empty; nobody may delete: what runs may need it, and the rack
+// itself removes what is not kept. It has to do so unasked, as the clients of
 // this package do: that nobody needs to sign in is what the version check says.
 // It works until ctx ends.
 func Embedded(ctx context.Context, dir, password string) *Storage {
@@ -30,7 +31,6 @@ func Embedded(ctx context.Context, dir, password string) *Storage {
 	config := &configuration.Configuration{
 		Storage: configuration.Storage{
 			"filesystem":  configuration.Parameters{"rootdirectory": dir},
-			"delete":      configuration.Parameters{"enabled": true},
 			"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
 		},
 	}

@@ -62,8 +62,9 @@ func TestPassword(t *testing.T) {
 		{"PUT", "app/manifests/2", "", 401},
 		{"DELETE", "app/manifests/" + digest, "", 401},
 		{"DELETE", "app/manifests/" + digest, "other", 401},
-		{"DELETE", "app/manifests/" + digest, "s3cret", 202},
-		{"GET", "app/manifests/" + digest, "", 404},
+		{"DELETE", "app/manifests/" + digest, "s3cret", 405},
+		{"DELETE", "app/blobs/" + digest, "s3cret", 405},
+		{"GET", "app/manifests/" + digest, "", 200},
 	} {
 		got, challenge := ask(t, c.method, at+c.path, c.password)
 		if got != c.want {

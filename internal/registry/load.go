@@ -11,7 +11,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
 // Faults of archives, in the words of a v2 rack.
@@ -63,7 +62,7 @@ func (c *Client) pushFrom(ctx context.Context, l v1.ImageIndex, digest v1.Hash, 
 	if err != nil {
 		return err
 	}
-	return plain(ctx, remote.Write(r, img, c.options(ctx)...))
+	return c.write(ctx, r, img)
 }
 
 // layout makes the directory of the blobs an image layout.

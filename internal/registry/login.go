@@ -30,6 +30,11 @@ func Host(server string) string {
 // does not, the error is [ErrDenied]. A registry that asks nobody takes all.
 func (c *Client) Login(ctx context.Context, server, username, password string) error {
 	host := Host(server)
+	if c.Cloud != nil {
+		if known, err := c.Cloud.Login(ctx, host, username, password); known {
+			return c.plain(ctx, err)
+		}
+	}
 	if other, ok := c.Aliases[host]; ok {
 		host = other
 	}
@@ -44,7 +49,7 @@ func (c *Client) Login(ctx context.Context, server, username, password string) e
 	auth := &authn.Basic{Username: username, Password: password}
 	t, err := transport.NewWithContext(ctx, r, auth, remote.DefaultTransport, nil) // where the registry gives tokens, this asks for one
 	if err != nil {
-		return plain(ctx, err)
+		return c.plain(ctx, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Scheme()+"://"+r.RegistryStr()+"/v2/", nil)
 	if err != nil {
@@ -52,8 +57,8 @@ func (c *Client) Login(ctx context.Context, server, username, password string) e
 	}
 	answer, err := (&http.Client{Transport: t}).Do(req)
 	if err != nil {
-		return plain(ctx, err)
+		return c.plain(ctx, err)
 	}
 	defer answer.Body.Close()
-	return plain(ctx, transport.CheckError(answer, http.StatusOK))
+	return c.plain(ctx, transport.CheckError(answer, http.StatusOK))
 }

@@ -36,6 +36,20 @@ type Client struct {
 	Aliases map[string]string
 	// Transport is the way to registries; nil is that of the registry's library.
 	Transport http.RoundTripper
+	// Cloud has registries with rules of their own; nil for none.
+	Cloud Cloud
+}
+
+// Cloud is a service whose registries want more than the protocol of registries
+// says.
+type Cloud interface {
+	// Login tries credentials of a registry, if that is one of the service.
+	Login(ctx context.Context, host, username, password string) (known bool, err error)
+	// Prepare makes a repository that is to be pushed to, if that is needed.
+	Prepare(ctx context.Context, repository name.Repository) error
+	// Explain says in the words of the service what an error of one of its
+	// registries means; nil if it has none.
+	Explain(err error) error
 }
 
 // platform is what images are pulled for: the machine's own, on Linux.
@@ -52,7 +66,7 @@ func (c *Client) Pull(ctx context.Context, ref, dir string) error {
 	if err != nil {
 		return err
 	}
-	return plain(ctx, p.AppendImage(img))
+	return c.plain(ctx, p.AppendImage(img))
 }
 
 // Image finds the image that ref names, under the terms of Pull. Its layers are
@@ -63,7 +77,7 @@ func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
 		return nil, err
 	}
 	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
-	return img, plain(ctx, err)
+	return img, c.plain(ctx, err)
 }
 
 // Push copies the only image of a layout to ref and returns its digest. Layers
@@ -77,11 +91,21 @@ func (c *Client) Push(ctx context.Context, dir, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := remote.Write(r, img, c.options(ctx)...); err != nil {
-		return "", plain(ctx, err)
+	if err := c.write(ctx, r, img); err != nil {
+		return "", err
 	}
 	digest, err := img.Digest()
 	return digest.String(), err
+}
+
+// write pushes an image to where it may be pushed to.
+func (c *Client) write(ctx context.Context, to name.Reference, img v1.Image) error {
+	if c.Cloud != nil {
+		if err := c.Cloud.Prepare(ctx, to.Context()); err != nil {
+			return c.plain(ctx, err)
+		}
+	}
+	return c.plain(ctx, remote.Write(to, img, c.options(ctx)...))
 }
 
 // only opens the image of a layout that holds one.
@@ -137,12 +161,17 @@ const maxAnswer = 1 << 10
 // plain says in a few words what went wrong with a registry: what it answered,
 // or that it could not be asked. Addresses are left out where they could be
 // signed ones.
-func plain(ctx context.Context, err error) error {
+func (c *Client) plain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
+	}
+	if c.Cloud != nil {
+		if told := c.Cloud.Explain(err); told != nil {
+			return told
+		}
 	}
 	if e, ok := errors.AsType[*transport.Error](err); ok {
 		text := e.Error()

@@ -48,14 +48,16 @@ func (r *Repository) path(part string) string {
 	return filepath.Join(r.storage.repository(r.name), filepath.FromSlash(part))
 }
 
-// Create makes the repository, without images, if it is not there.
-func (r *Repository) Create(context.Context) error {
+// Create makes the repository, without images, if it is not there, and tells
+// whether it did.
+func (r *Repository) Create(context.Context) (made bool, err error) {
+	_, missing := os.Stat(r.path("."))
 	for _, part := range []string{layersPath, revisionsPath, tagsPath} {
 		if err := os.MkdirAll(r.path(part), 0o700); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return missing != nil, nil
 }
 
 // Delete removes the repository with its images, if it is there. The room that
@@ -90,6 +92,15 @@ func (r *Repository) Tags(context.Context) ([]string, error) {
 		names = append(names, t.name)
 	}
 	return names, err
+}
+
+// Retain removes the images that were pushed more than some days ago; of 0 days
+// none.
+func (r *Repository) Retain(ctx context.Context, days int) error {
+	if days == 0 {
+		return nil
+	}
+	return r.Expire(ctx, time.Now().AddDate(0, 0, -days))
 }
 
 // Expire removes the images that were pushed before a time, whether they have a

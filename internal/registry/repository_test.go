@@ -80,6 +80,14 @@ func (s *stock) age(by time.Duration) {
 	}))
 }
 
+// create makes the repository, and wants it to be there already or not.
+func (s *stock) create(there bool) {
+	s.Helper()
+	if made, err := s.Create(s.Context()); err != nil || made == there {
+		s.Fatalf("made: %v, %v", made, err)
+	}
+}
+
 // with is an image with a further layer.
 func with(t *testing.T, img v1.Image) v1.Image {
 	t.Helper()
@@ -109,12 +117,12 @@ func TestRepositoryFromCreateToDelete(t *testing.T) {
 	refused("at first")
 	s.must(s.Delete(t.Context()))
 	s.wantTags()
-	s.must(s.Create(t.Context()))
+	s.create(false)
 	if status, _ := ask(t, "GET", "http://"+s.host+"/v2/rack-build-cache/tags/list", ""); status != 200 {
 		t.Errorf("tags of the new repository: %d", status)
 	}
 	mustPush(t, &s.client, img, s.cache("a"))
-	s.must(s.Create(t.Context()))
+	s.create(true)
 	s.age(time.Hour)
 	mustPush(t, &s.client, with(t, img), s.cache("b"))
 	s.wantTags("b", "a")
@@ -129,7 +137,7 @@ func TestRepositoryFromCreateToDelete(t *testing.T) {
 	if n := s.blobs(); n != 4 { // manifest, config and two layers
 		t.Errorf("%d blobs are left, want those of the app, 4", n)
 	}
-	s.must(s.Create(t.Context()))
+	s.create(false)
 	s.wantTags()
 	digest := mustPush(t, &s.client, img, s.cache("a"))
 	if got := pulled(t, &s.client, s.cache("a")); got != digest {
@@ -139,7 +147,7 @@ func TestRepositoryFromCreateToDelete(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	s := newStock(t)
-	s.must(s.Create(t.Context()))
+	s.create(false)
 	base := anImage(t)
 	mustPush(t, &s.client, with(t, base), s.cache("moved"))
 	mustPush(t, &s.client, with(t, base), s.cache("old"))
@@ -166,10 +174,26 @@ func TestExpire(t *testing.T) {
 	mustPush(t, &s.client, base, s.cache("again"))
 }
 
+// TestRetain counts days from the push of each image.
+func TestRetain(t *testing.T) {
+	s := newStock(t)
+	s.create(false)
+	mustPush(t, &s.client, anImage(t), s.cache("old"))
+	s.age(25 * time.Hour)
+	mustPush(t, &s.client, anImage(t), s.cache("new"))
+	for _, step := range []struct {
+		days int
+		want []string
+	}{{0, []string{"new", "old"}}, {2, []string{"new", "old"}}, {1, []string{"new"}}} {
+		s.must(s.Retain(t.Context(), step.days))
+		s.wantTags(step.want...)
+	}
+}
+
 // TestSweepWaits: while somebody pushes, what is not needed any more stays.
 func TestSweepWaits(t *testing.T) {
 	s := newStock(t)
-	s.must(s.Create(t.Context()))
+	s.create(false)
 	mustPush(t, &s.client, anImage(t), s.cache("a"))
 	before := s.blobs()
 	res, err := http.Post("http://"+s.host+"/v2/app/blobs/uploads/", "", nil)

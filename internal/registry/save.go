@@ -44,7 +44,7 @@ type dockerImage struct {
 // An image that is not there is an error now; write fails when a blob does not
 // come whole, and must not be called after ctx has ended.
 func (c *Client) Save(ctx context.Context, refs map[string]string) (size int64, write func(io.Writer) error, err error) {
-	return save(ctx, refs, func(ref string) (v1.Image, error) {
+	return c.save(ctx, refs, func(ref string) (v1.Image, error) {
 		r, err := c.parse(ref)
 		if err != nil {
 			return nil, err
@@ -55,21 +55,21 @@ func (c *Client) Save(ctx context.Context, refs map[string]string) (size int64, 
 
 // SaveLayouts is [Client.Save] for images that are in OCI image layouts, of one
 // image each: layouts says by the name in the archive in which directory.
-func SaveLayouts(ctx context.Context, layouts map[string]string) (size int64, write func(io.Writer) error, err error) {
-	return save(ctx, layouts, only)
+func (c *Client) SaveLayouts(ctx context.Context, layouts map[string]string) (size int64, write func(io.Writer) error, err error) {
+	return c.save(ctx, layouts, only)
 }
 
-func save(ctx context.Context, from map[string]string, open func(string) (v1.Image, error)) (size int64, write func(io.Writer) error, err error) {
+func (c *Client) save(ctx context.Context, from map[string]string, open func(string) (v1.Image, error)) (size int64, write func(io.Writer) error, err error) {
 	s := saving{known: map[v1.Hash]bool{}}
 	for _, as := range slices.Sorted(maps.Keys(from)) {
 		if err := s.image(as, from[as], open); err != nil {
-			return 0, nil, fmt.Errorf("image %s: %w", as, plain(ctx, err))
+			return 0, nil, fmt.Errorf("image %s: %w", as, c.plain(ctx, err))
 		}
 	}
 	if err := s.finish(); err != nil {
 		return 0, nil, err
 	}
-	return s.size(), func(w io.Writer) error { return plain(ctx, s.write(w)) }, nil
+	return s.size(), func(w io.Writer) error { return c.plain(ctx, s.write(w)) }, nil
 }
 
 // saving is an archive before it is written.

@@ -11,11 +11,16 @@ import (
 	"time"
 )
 
+// maxUpload bounds the body of one request, in bytes: what all images of a build
+// may come to in an archive. It holds for those whose length is not said as well.
+const maxUpload = 64 << 30
+
 // Storage is a registry on this machine's disk, and the way to what of it no
 // client may do. Make one with [Embedded].
 type Storage struct {
 	registry  http.Handler
 	dir, root string // of its files, and below of those in the layout of distribution
+	most      int64  // bytes of the body of a request
 
 	pushing  sync.RWMutex // held, to read, by each request that changes something
 	pushed   atomic.Int64 // when the last of them came or ended, in nanoseconds of Unix time
@@ -25,7 +30,7 @@ type Storage struct {
 }
 
 func newStorage(dir string) *Storage {
-	return &Storage{dir: dir, root: filepath.Join(dir, "docker", "registry", "v2"), declared: map[string]bool{}}
+	return &Storage{dir: dir, root: filepath.Join(dir, "docker", "registry", "v2"), most: maxUpload, declared: map[string]bool{}}
 }
 
 // ServeHTTP implements [http.Handler].
@@ -49,6 +54,11 @@ func (s *Storage) push(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"errors":[{"code":"NAME_UNKNOWN","message":"the repository does not exist"}]}`)
 		return
 	}
+	if r.ContentLength > s.most {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, s.most)
 	s.registry.ServeHTTP(w, r)
 }
 

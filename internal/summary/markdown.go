@@ -21,46 +21,83 @@ const maxMarkdown = 256 << 10
 func (r *Report) Markdown(conceal Conceal) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var b strings.Builder
-	v := r.verdict()
-	fmt.Fprintf(&b, "<h2>%s %s</h2>\n\n", v.mark, r.title(conceal.code))
-	if reason := r.values["reason"]; reason != "" {
-		fmt.Fprintf(&b, "<p><b>Reason:</b> %s</p>\n\n", conceal.code(reason, maxWords))
+	head := fmt.Sprintf("<h2>%s %s</h2>\n\n<p>%s</p>\n", r.verdict().mark, r.title(conceal.code), r.opening(conceal))
+	rest := ""
+	if next := r.next(); next != nil {
+		rest = fmt.Sprintf("\nTo see more:\n\n<pre>%s</pre>\n", xml.Replace(conceal.line(strings.Join(next, " "), 3*maxName)))
 	}
-	b.WriteString("<table>\n" + cells("Verdict", v.mark+" "+xml.Replace(v.words+r.after())))
-	for _, line := range r.rows() {
+	rest += conceal.table(r.rows()) + chart(r.times()) + conceal.images(r.images())
+	return head + conceal.tail(r.built.Tail, maxMarkdown-len(head)-len(rest)) + rest
+}
+
+// table has what is known, a line each.
+func (conceal Conceal) table(rows []row) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n<table>\n")
+	for _, line := range rows {
 		b.WriteString(conceal.row(line))
 	}
 	b.WriteString("</table>\n")
-	if next := r.next(); next != nil {
-		fmt.Fprintf(&b, "\nTo see more:\n\n<pre>%s</pre>\n", xml.Replace(conceal.line(strings.Join(next, " "), 3*maxName)))
-	}
-	b.WriteString(conceal.tail(r.built.Tail, maxMarkdown-b.Len()))
 	return b.String()
 }
 
-// cells is a row of the table with one wide cell.
-func cells(label, html string) string {
-	return fmt.Sprintf("<tr><th align=\"left\">%s</th><td colspan=\"2\">%s</td></tr>\n", xml.Replace(label), html)
+// opening says how it ended, after which time and why.
+func (r *Report) opening(conceal Conceal) string {
+	words := r.verdict().words
+	html := fmt.Sprintf("<b>%s</b>%s", xml.Replace(strings.ToUpper(words[:1])+words[1:]), xml.Replace(r.lasted()))
+	if reason := r.values["reason"]; reason != "" {
+		return html + ": " + conceal.code(reason, maxWords)
+	}
+	return html
 }
 
 // row renders a line of the table.
 func (conceal Conceal) row(line row) string {
-	if line.share > 0 {
-		return fmt.Sprintf("<tr><th align=\"left\">%s</th><td align=\"right\">%s</td><td>%s</td></tr>\n",
-			xml.Replace(line.label), seconds(line.took), bar(line.share))
-	}
-	switch link := conceal.href(line.link); {
-	case line.words != "":
-		return cells(line.label, xml.Replace(conceal.line(line.words, maxName)))
-	case link != "":
-		return cells(line.label, fmt.Sprintf("<a href=\"%s\">%s</a>", link, link))
-	}
 	html := conceal.code(line.text, 2*maxName)
-	if line.below != "" {
-		html += "<br>" + conceal.code(line.below, maxName)
+	if line.words != "" {
+		html = xml.Replace(conceal.line(line.words, maxName))
 	}
-	return cells(line.label, html)
+	if link := conceal.href(line.link); link != "" {
+		html = fmt.Sprintf("<a href=\"%s\">%s</a>", link, link)
+	}
+	for _, p := range line.more {
+		html += " " + xml.Replace(p.words)
+		if p.text != "" {
+			html += " " + conceal.code(p.text, 2*maxName)
+		}
+	}
+	return fmt.Sprintf("<tr><th align=\"left\">%s</th><td>%s</td></tr>\n", xml.Replace(line.label), html)
+}
+
+// chart shows where the time went.
+func chart(times []timed) string {
+	if len(times) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n<table>\n")
+	for _, t := range times {
+		fmt.Fprintf(&b, "<tr><th align=\"left\">%s</th><td align=\"right\">%s</td><td>%s</td></tr>\n", xml.Replace(t.Name), seconds(t.Took), bar(t.share))
+	}
+	b.WriteString("</table>\n")
+	return b.String()
+}
+
+// images folds the images away, which are long and few people look for.
+func (conceal Conceal) images(list []Image) string {
+	if len(list) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\n<details><summary>Images, by name and digest</summary>\n\n<table>\n")
+	for _, i := range list {
+		fmt.Fprintf(&b, "<tr><td>%s<br>%s</td></tr>\n", conceal.code(i.Ref, 2*maxName), conceal.code(i.Digest, maxName))
+	}
+	b.WriteString("</table>\n\n</details>\n")
+	return b.String()
 }
 
 // href is a URL as the value of an attribute; "" if it is none that a browser
@@ -82,11 +119,13 @@ func (conceal Conceal) code(text string, limit int) string {
 // runner knows a secret in HTML as well: it masks what is in the file, too.
 var xml = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
 
-// tail folds the last lines of a log away, as many as fit into size from the end.
+// tail has the last lines of a log, as many as fit into size from the end. Those
+// that say why a build failed are at its very end, so the others are folded away.
 func (conceal Conceal) tail(log string, size int) string {
-	const head, foot = "\n<details><summary>Last %d lines of the log of the build</summary>\n\n<pre>\n", "</pre>\n\n</details>\n"
-	const digits = 10
-	size -= len(head) + len(foot) + digits
+	const fold, unfold = "\n<details><summary>The %d lines before</summary>\n\n", "\n</details>\n"
+	const head, pre, end = "\n<p>The end of the log of the build:</p>\n", "\n<pre>\n", "</pre>\n"
+	const digits, open = 10, 20 // lines, of which a window of usual height has more
+	size -= len(fold+unfold+head) + 2*len(pre+end) + digits
 	lines := strings.Split(conceal(strings.TrimRight(log, "\n")), "\n")
 	from, used := len(lines), 0
 	for ; from > 0; from-- {
@@ -99,7 +138,11 @@ func (conceal Conceal) tail(log string, size int) string {
 	if log == "" || len(shown) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(head, len(shown)) + strings.Join(shown, "") + foot
+	html, before := head, max(0, len(shown)-open)
+	if before > 0 {
+		html += fmt.Sprintf(fold, before) + pre[1:] + strings.Join(shown[:before], "") + end + unfold
+	}
+	return html + pre + strings.Join(shown[before:], "") + end
 }
 
 // maxTailLine is how many bytes of a line of a log are shown.

@@ -10,7 +10,6 @@ import (
 // Run is where a report comes from. A field is empty if that is not known.
 type Run struct {
 	Verb    string // what was done: build, deploy, …
-	Link    string // page of the run
 	Subject string // first line of the message of the commit
 	Branch  string
 	Actor   string // who started it

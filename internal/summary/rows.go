@@ -2,6 +2,7 @@ package summary
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,73 +13,82 @@ const (
 	maxItems = 20 // images and addresses that are listed, one for each service of a large app
 )
 
-// row is a line of the table: a label, and either a text or a time.
+// row is a line of the table: a label, a text or words, and what is said of it.
 type row struct {
 	label string
 	text  string // as others may have written it; or else
 	words string // in our words
-	below string // of others too, behind the text and on a line of its own where there is room
 	link  string // of the text
-	took  time.Duration
-	share float64 // of the longest phase; 0 for what is no phase
+	more  []phrase
 }
 
-// rows are all that is known; r.mu is held.
+// phrase goes on from the text of a row: words of ours, and perhaps a text of others.
+type phrase struct{ words, text string }
+
+// rows are all that is known beside times and images; r.mu is held.
 func (r *Report) rows() []row {
 	v := r.values
 	list := []row{
-		{label: "App", text: v["app"]}, {label: "Rack", text: v["rack"]},
-		{label: "Build", text: v["build"]}, {label: "Release", text: v["release"]}, {label: "In place of", text: v["previous-release"]},
+		{label: "Release", text: v["release"], more: after(r.place(), v["previous-release"])},
+		{label: "Build", text: v["build"], more: cached(r.built)},
 		{label: "Process", text: v["process"]},
 	}
 	for _, u := range r.urls[:min(len(r.urls), maxItems)] {
 		list = append(list, row{label: "URL", text: u, link: u})
 	}
-	list = append(list, r.times()...)
-	list = append(list, row{label: "Uploaded", words: r.upload}, row{label: "Build steps", words: cached(r.built)})
-	list = append(list, r.images()...)
-	list = append(list, row{label: "Commit", text: r.commit()}, row{label: "Branch", text: r.Run.Branch},
-		row{label: "Started by", text: r.Run.Actor}, row{label: "Run", text: r.Run.Link, link: r.Run.Link})
-	known := list[:0]
-	for _, line := range list {
-		if line.text != "" || line.words != "" || line.share > 0 {
-			known = append(known, line)
-		}
-	}
-	return known
+	list = append(list, row{label: "Uploaded", words: r.upload},
+		row{label: "Commit", text: r.commit(), more: append(after("on", r.Run.Branch), after("by", r.Run.Actor)...)})
+	return slices.DeleteFunc(list, func(line row) bool { return line.text == "" && line.words == "" })
 }
 
-// times are the phases, with their share of the longest one.
-func (r *Report) times() []row {
+// place is what the release is to the one before.
+func (r *Report) place() string {
+	if r.values["promoted"] == "true" {
+		return "in place of"
+	}
+	return "to take the place of"
+}
+
+// after is a text of others behind words of ours, nothing at all if there is no text.
+func after(words, text string) []phrase {
+	if text == "" {
+		return nil
+	}
+	return []phrase{{words, text}}
+}
+
+// timed is a phase with its share of the longest one.
+type timed struct {
+	Phase
+	share float64
+}
+
+// times are the phases; r.mu is held.
+func (r *Report) times() []timed {
 	longest := time.Duration(1)
 	for _, p := range r.phases {
 		longest = max(longest, p.Took)
 	}
-	var list []row
+	var list []timed
 	for _, p := range r.phases {
-		list = append(list, row{label: p.Name, took: p.Took, share: max(float64(p.Took)/float64(longest), 1e-9)})
+		list = append(list, timed{p, float64(p.Took) / float64(longest)})
 	}
 	return list
 }
 
 // cached tells how much of a build came from the cache.
-func cached(b Built) string {
+func cached(b Built) []phrase {
 	if b.Steps == 0 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("%d of %d from the cache", b.Cached, b.Steps)
+	return []phrase{{words: fmt.Sprintf("with %d of %d steps from the cache", b.Cached, b.Steps)}}
 }
 
 // images are those whose digests are known: a name alone says what the id of the
 // build says.
-func (r *Report) images() []row {
-	var list []row
-	for _, i := range r.built.Images {
-		if i.Digest != "" && len(list) < maxItems {
-			list = append(list, row{label: "Image", text: i.Ref, below: i.Digest})
-		}
-	}
-	return list
+func (r *Report) images() []Image {
+	list := slices.DeleteFunc(slices.Clone(r.built.Images), func(i Image) bool { return i.Digest == "" })
+	return list[:min(len(list), maxItems)]
 }
 
 // commit is the id of the commit, and the beginning of its message.

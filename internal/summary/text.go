@@ -49,13 +49,19 @@ func (r *Report) Text(conceal Conceal) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s%s\n", r.title(conceal.line), r.verdict().words, r.after())
+	fmt.Fprintf(&b, "%s: %s%s\n", r.title(conceal.line), r.verdict().words, r.lasted())
 	for _, line := range r.rows() {
-		if line.share > 0 {
-			fmt.Fprintf(&b, "  %-14s %10s  %s\n", line.label, seconds(line.took), bar(line.share))
-			continue
+		text := conceal.line(line.text+line.words, 2*maxName)
+		for _, p := range line.more {
+			text += " " + strings.TrimSpace(p.words+" "+conceal.line(p.text, 2*maxName))
 		}
-		fmt.Fprintf(&b, "  %-14s %s\n", line.label, strings.TrimSpace(conceal.line(line.text+line.words, 2*maxName)+" "+conceal.line(line.below, maxName)))
+		fmt.Fprintf(&b, "  %-14s %s\n", line.label, text)
+	}
+	for _, t := range r.times() {
+		fmt.Fprintf(&b, "  %-14s %10s  %s\n", t.Name, seconds(t.Took), bar(t.share))
+	}
+	for _, i := range r.images() {
+		fmt.Fprintf(&b, "  %-14s %s %s\n", "Image", conceal.line(i.Ref, 2*maxName), conceal.line(i.Digest, maxName))
 	}
 	if next := r.next(); next != nil {
 		fmt.Fprintf(&b, "  %-14s %s\n", "Next", conceal.line(strings.Join(next, " "), 3*maxName))

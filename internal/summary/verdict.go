@@ -41,8 +41,8 @@ func (r *Report) verdict() verdict {
 	return verdict{"✅", "done"}
 }
 
-// after tells how long the run took, if that was more than a moment.
-func (r *Report) after() string {
+// lasted tells how long the run took, if that was more than a moment.
+func (r *Report) lasted() string {
 	n, err := strconv.Atoi(r.values["duration"])
 	if err != nil || n < 1 {
 		return ""

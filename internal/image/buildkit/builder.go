@@ -53,7 +53,7 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if b.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(b.Keychain))
 	}
-	_, err = solve(ctx, b.client, opt, log)
+	_, err = solve(ctx, b.client, opt, s.Limits, log)
 	return err
 }
 
@@ -79,6 +79,7 @@ func solveOptions(s image.Spec) (client.SolveOpt, error) {
 	if s.NoCache {
 		attrs["no-cache"] = ""
 	}
+	limit(attrs, s.Limits)
 	for _, arg := range s.Args {
 		name, value, _ := strings.Cut(arg, "=")
 		attrs["build-arg:"+name] = value
@@ -107,7 +108,7 @@ func sharedKey(dirs ...string) (string, error) {
 }
 
 // solve runs a build and prints its progress as plain lines while it runs.
-func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Writer) (*client.SolveResponse, error) {
+func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, l image.Limits, log io.Writer) (*client.SolveResponse, error) {
 	display, err := progressui.NewDisplay(log, progressui.PlainMode)
 	if err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, log io.Wr
 		if told := excerpt(err, log); told != nil {
 			return nil, told
 		}
-		return nil, plain(err)
+		return nil, hungry(err, l)
 	}
 	return res, faults.warn(log)
 }

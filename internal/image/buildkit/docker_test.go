@@ -1,9 +1,7 @@
 package buildkit_test
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -17,13 +15,11 @@ import (
 func TestDockerKeepsNoImage(t *testing.T) {
 	b := onDocker(t)
 	mustBuild(t, b, spec(t, source(t, map[string]string{"Dockerfile": "COPY text /text\n", "text": "t"})))
-	address, err := shared.dockerd()
+	e, err := shared.engine()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(address, "unix://"))
-	}}}
+	c := e.Client()
 	defer c.CloseIdleConnections()
 	res, err := c.Get("http://docker/images/json?all=1")
 	if err != nil {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/sirupsen/logrus"
 
+	"github.com/convox-ci/convox-ci/internal/enginetest"
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
@@ -36,7 +35,7 @@ type lab struct {
 	embedded func() (*buildkit.Builder, error)
 	daemon   func() (*embedded.Daemon, error)
 	docker   func() (*buildkit.Docker, error)
-	dockerd  func() (string, error) // address
+	engine   func() (*enginetest.Engine, error)
 	end      []func()
 }
 
@@ -57,7 +56,7 @@ func inLab(run func() int) int {
 	shared.step = sync.OnceValues(shared.buildStep)
 	shared.daemon = sync.OnceValues(shared.startEmbedded)
 	shared.embedded = sync.OnceValues(shared.connectEmbedded)
-	shared.dockerd = sync.OnceValues(shared.startDockerd)
+	shared.engine = sync.OnceValues(shared.startEngine)
 	shared.docker = sync.OnceValues(shared.connectDocker)
 	defer func() {
 		for i := range shared.end {
@@ -99,57 +98,20 @@ func (l *lab) connectEmbedded() (*buildkit.Builder, error) {
 	return b, nil
 }
 
-// startDockerd runs an engine of its own, away from one that the machine may
-// have, and waits for its word to the service manager that it is ready.
-func (l *lab) startDockerd() (string, error) {
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		return "", errors.New("dockerd is missing; on Debian and Ubuntu: apt-get install --no-install-recommends docker.io")
+func (l *lab) startEngine() (*enginetest.Engine, error) {
+	e, err := enginetest.Start()
+	if err == nil {
+		l.end = append(l.end, func() { e.Close() })
 	}
-	dir := filepath.Join(l.dir, "docker")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", err
-	}
-	ready, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
-	if err != nil {
-		return "", err
-	}
-	defer ready.Close()
-	output, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		return "", err
-	}
-	defer output.Close()
-	address := "unix://" + filepath.Join(dir, "sock")
-	cmd := exec.Command("dockerd", "-H", address, "--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "exec"),
-		"--pidfile", filepath.Join(dir, "pid"), "--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
-	cmd.Stdout, cmd.Stderr = output, output
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	l.end = append(l.end, func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-	})
-	ready.SetReadDeadline(time.Now().Add(patience))
-	for word := make([]byte, 1<<10); ; {
-		n, err := ready.Read(word)
-		if err != nil {
-			said, _ := os.ReadFile(output.Name())
-			return "", fmt.Errorf("dockerd is not ready: %w\n%s", err, said)
-		}
-		if strings.Contains(string(word[:n]), "READY=1") {
-			return address, nil
-		}
-	}
+	return e, err
 }
 
 func (l *lab) connectDocker() (*buildkit.Docker, error) {
-	address, err := l.dockerd()
+	e, err := l.engine()
 	if err != nil {
 		return nil, err
 	}
-	d, err := buildkit.DialDocker(context.Background(), address)
+	d, err := buildkit.DialDocker(context.Background(), e.Address)
 	if err == nil {
 		l.end = append(l.end, func() { d.Close() })
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
@@ -98,6 +100,50 @@ func (s *Store) OpenObject(_ context.Context, app, key string) (io.ReadCloser, e
 		return nil, err
 	}
 	return f, nil
+}
+
+// keys lists the keys of an app that begin with prefix and are not too long for a
+// file name.
+func (s *Store) keys(app, prefix string) ([]string, error) {
+	dir, err := s.objects.Open(app)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	files, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var keys []string
+	for _, file := range files {
+		name, whole := strings.CutPrefix(file, "o-")
+		key, err := url.QueryUnescape(name)
+		if whole && err == nil && strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	return keys, nil
+}
+
+// ListObjects implements [rackd.Objects]. Of keys that were too long for a file
+// name only the hashes are known: they are left out.
+func (s *Store) ListObjects(_ context.Context, app, prefix string) ([]string, error) {
+	all, err := s.keys(app, prefix)
+	all = slices.DeleteFunc(all, func(key string) bool { return strings.Contains(key[len(prefix):], "/") })
+	slices.Sort(all)
+	return all, err
+}
+
+// RemoveObject implements [rackd.Objects].
+func (s *Store) RemoveObject(_ context.Context, app, key string) error {
+	err := s.objects.Remove(objectFile(app, key))
+	if errors.Is(err, os.ErrNotExist) {
+		return rack.ErrNotFound
+	}
+	return err
 }
 
 // RemoveObjects implements [rackd.Objects].

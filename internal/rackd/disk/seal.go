@@ -138,7 +138,7 @@ func (s *Store) unlock(dir string) error {
 	case errors.Is(err, fs.ErrNotExist) && isNew:
 		s.key, err = makeKey(path)
 	case errors.Is(err, fs.ErrNotExist):
-		err = &KeyError{path, "is missing, and the environments of releases are sealed with it: put it back"}
+		err = &KeyError{path, "is missing, and environments and passwords are sealed with it: put it back"}
 	}
 	if err != nil {
 		return err
@@ -152,25 +152,46 @@ func (s *Store) unlock(dir string) error {
 		}
 	}
 	if _, err := s.open(check, checkSeal); err != nil {
-		return &KeyError{path, "is not the key that the environments of releases are sealed with: put that back"}
+		return &KeyError{path, "is not the key that environments and passwords are sealed with: put that back"}
 	}
 	return s.sealPlain(dir)
 }
 
-// sealPlain seals the environments that are stored in plain text. What is
-// written over stays in the file until it is used again, so that is made anew.
+// resealRelease seals a stored record that is plain, and returns nil for others.
+func (s *Store) resealRelease(data []byte) ([]byte, error) {
+	var r sealedRelease
+	if err := json.Unmarshal(data, &r); err != nil || r.Env == "" {
+		return nil, err
+	}
+	stored, err := s.sealRelease(r.Release)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(stored)
+}
+
+// sealPlain seals the environments and passwords that are stored in plain text.
+// What is written over stays in the file until it is used again, so that is made
+// anew.
 func (s *Store) sealPlain(dir string) error {
 	found := false
+	all := func(b *bbolt.Bucket, reseal func([]byte) ([]byte, error)) error {
+		if b == nil {
+			return nil
+		}
+		sealed, err := resealAll(b, reseal)
+		found = found || sealed
+		return err
+	}
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		apps := tx.Bucket([]byte(releasesBucket))
+		if err := all(bucket(tx, []string{registriesBucket}), s.resealRegistry); err != nil {
+			return err
+		}
+		apps := bucket(tx, []string{releasesBucket})
 		if apps == nil {
 			return nil
 		}
-		return apps.ForEachBucket(func(app []byte) error {
-			sealed, err := s.sealAll(apps.Bucket(app))
-			found = found || sealed
-			return err
-		})
+		return apps.ForEachBucket(func(app []byte) error { return all(apps.Bucket(app), s.resealRelease) })
 	})
 	if err != nil || !found {
 		return err
@@ -178,22 +199,14 @@ func (s *Store) sealPlain(dir string) error {
 	return s.renew(dir)
 }
 
-// sealAll seals the releases in a bucket, and tells whether it had to.
-func (s *Store) sealAll(b *bbolt.Bucket) (bool, error) {
+// resealAll seals the plain records in a bucket, and tells whether there were any.
+func resealAll(b *bbolt.Bucket, reseal func([]byte) ([]byte, error)) (bool, error) {
 	plain := map[string][]byte{} // a bucket must not change while it is walked through
 	err := b.ForEach(func(id, data []byte) error {
-		var r sealedRelease
-		if err := json.Unmarshal(data, &r); err != nil {
-			return err
+		sealed, err := reseal(data)
+		if sealed != nil {
+			plain[string(id)] = sealed
 		}
-		if r.Env == "" {
-			return nil
-		}
-		stored, err := s.sealRelease(r.Release)
-		if err != nil {
-			return err
-		}
-		plain[string(id)], err = json.Marshal(stored)
 		return err
 	})
 	for id, data := range plain {

@@ -54,22 +54,26 @@ func TestEnvironmentsAreSealed(t *testing.T) {
 }
 
 // store puts a record into the file as another version of this program would.
-func store(t *testing.T, dir, id, record string) {
+func store(t *testing.T, dir, id, record string) { storeIn(t, dir, id, record, "releases", "web") }
+
+// storeIn does it in the bucket of a path.
+func storeIn(t *testing.T, dir, id, record string, path ...string) {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, "records.db"), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		releases, err := tx.CreateBucketIfNotExists([]byte("releases"))
+		b, err := tx.CreateBucketIfNotExists([]byte(path[0]))
+		for _, name := range path[1:] {
+			if err == nil {
+				b, err = b.CreateBucketIfNotExists([]byte(name))
+			}
+		}
 		if err != nil {
 			return err
 		}
-		web, err := releases.CreateBucketIfNotExists([]byte("web"))
-		if err != nil {
-			return err
-		}
-		return web.Put([]byte(id), []byte(record))
+		return b.Put([]byte(id), []byte(record))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -129,10 +133,10 @@ func TestKeyFaults(t *testing.T) {
 		harm func(key string) error
 		want string
 	}{
-		"missing": {os.Remove, "is missing, and the environments of releases are sealed with it: put it back"},
+		"missing": {os.Remove, "is missing, and environments and passwords are sealed with it: put it back"},
 		"another": {func(key string) error {
 			return os.WriteFile(key, []byte("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"), 0o600)
-		}, "is not the key that the environments of releases are sealed with: put that back"},
+		}, "is not the key that environments and passwords are sealed with: put that back"},
 		"cut short": {func(key string) error { return os.Truncate(key, 20) }, "does not hold a key"},
 		"open to others": {func(key string) error { return os.Chmod(key, 0o640) },
 			"can be read by others: make its mode 0600, and think of the key as known"},

@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"net/url"
-	"os"
-	"path"
-	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -92,26 +88,13 @@ func (s *Store) ForgetBuild(_ context.Context, b rack.Build) error {
 // OldObjects implements [rackd.Trash]. Of keys that were too long for a file name
 // only the hashes are known: they are left out.
 func (s *Store) OldObjects(_ context.Context, app, prefix string, before time.Time) ([]string, error) {
-	dir, err := s.objects.Open(app)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	all, err := s.keys(app, prefix)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	files, err := dir.ReadDir(-1)
-	if err != nil {
-		return nil, err
-	}
-	var keys []string
-	for _, f := range files {
-		name, whole := strings.CutPrefix(f.Name(), "o-")
-		key, err := url.QueryUnescape(name)
-		if !whole || err != nil || !strings.HasPrefix(key, prefix) {
-			continue
-		}
-		info, err := s.objects.Lstat(path.Join(app, f.Name()))
+	var old []string
+	for _, key := range all {
+		info, err := s.objects.Lstat(objectFile(app, key))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // it has just been removed
 		}
@@ -119,17 +102,8 @@ func (s *Store) OldObjects(_ context.Context, app, prefix string, before time.Ti
 			return nil, err
 		}
 		if info.ModTime().Before(before) {
-			keys = append(keys, key)
+			old = append(old, key)
 		}
 	}
-	return keys, nil
-}
-
-// RemoveObject implements [rackd.Trash].
-func (s *Store) RemoveObject(_ context.Context, app, key string) error {
-	err := s.objects.Remove(objectFile(app, key))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
+	return old, nil
 }

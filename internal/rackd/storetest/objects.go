@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -184,4 +185,34 @@ func testDurableObjects(t *testing.T, open func() rackd.Stores) {
 	wantObject(t, s, "web", "empty", "")
 	put(t, s, "web", "a", "two")
 	wantObject(t, open(), "web", "a", "two")
+}
+
+func testListedObjects(t *testing.T, open func() rackd.Stores) {
+	s, ctx := open(), t.Context()
+	want := func(prefix string, keys ...string) {
+		t.Helper()
+		got, err := s.Objects.ListObjects(ctx, "web", prefix)
+		must(t, err)
+		if !slices.Equal(got, keys) {
+			t.Errorf("keys that begin with %q are %q, want %q", prefix, got, keys)
+		}
+	}
+	want("")
+	for _, key := range []string{"tmp/b", "tmp/a", "tmp/deep/c", "tmp", "ünï code", "build/B/logs"} {
+		put(t, s, "web", key, key)
+	}
+	put(t, s, "other", "tmp/x", "")
+	want("tmp/", "tmp/a", "tmp/b")
+	want("tmp/a", "tmp/a")
+	want("", "tmp", "ünï code")
+	want("none/")
+	still, err := s.Objects.OpenObject(ctx, "web", "tmp/a")
+	must(t, err)
+	must(t, s.Objects.RemoveObject(ctx, "web", "tmp/a"))
+	wantContent(t, "tmp/a", still, "tmp/a")
+	wantKind(t, "again", s.Objects.RemoveObject(ctx, "web", "tmp/a"), rack.ErrNotFound)
+	wantKind(t, "of no app", s.Objects.RemoveObject(ctx, "none", "tmp/a"), rack.ErrNotFound)
+	s = open()
+	wantNoObject(t, s, "web", "tmp/a")
+	want("tmp/", "tmp/b")
 }

@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) {
 		{"objects are whole or absent", testWholeObjects},
 		{"objects appear at their end", testLateObjects},
 		{"racing objects do not mix", testRacingObjects},
+		{"listed objects", testListedObjects},
 		{"big objects", testBigObjects},
 		{"objects outlive the process", testDurableObjects},
 	} {

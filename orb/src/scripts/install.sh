@@ -9,6 +9,12 @@ if [ -z "${BASH_VERSION-}" ]; then
 fi
 set -euo pipefail
 
+# What scripts/release-orb of the repository writes: the version that this orb was
+# released with, and the lines of its checksums.txt. Other versions are verified by
+# the checksums that are published with them.
+released=
+checksums=
+
 fail() {
 	printf 'error: %s\n' "$1" >&2
 	exit 1
@@ -87,6 +93,9 @@ artefact=convox-ci_${system}_$machine
 
 # What was pinned: one checksum, or that of each artefact, as in checksums.txt.
 pinned=${PARAM_CHECKSUM-}
+if [ -z "$pinned" ] && [ "$version" = "$released" ]; then
+	pinned=$checksums
+fi
 if [[ $pinned == *[[:space:]]* ]]; then
 	pinned=$(printf '%s\n' "$pinned" | entry "$artefact")
 	[ -n "$pinned" ] || fail "checksum: has no line for $artefact"

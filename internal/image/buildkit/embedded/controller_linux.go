@@ -201,6 +201,7 @@ func newWorker(ctx context.Context, o Options) (_ *base.Worker, layers io.Closer
 		return nil, layers, err
 	}
 	opt.GCPolicy = policy()
+	opt.Executor = newLimiter(opt.Executor, kernelGroups, o.Notice)
 	opt.RegistryHosts = registries(o.Mirrors)
 	w, err := base.NewWorker(ctx, opt)
 	return w, layers, err

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strconv"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/grpcerrors"
@@ -29,6 +31,9 @@ type Options struct {
 	// Mirrors maps the host of a registry, as image names have it, to the one
 	// that is asked over plain HTTP in its place. The first is never asked.
 	Mirrors map[string]string
+	// Notice is told, once, if the limits of steps cannot be held on this machine;
+	// nil for nobody.
+	Notice func(string)
 }
 
 // Daemon is a running BuildKit.
@@ -45,6 +50,20 @@ const pipeSize = 1 << 20
 // BuildKit's own program takes and its client sends.
 const maxMessage = 16 << 20
 
+// maxLog is how much a step may print until the rest is left out, in bytes, with a
+// line that says so. BuildKit holds all of it in memory as long as the build runs.
+const maxLog = 32 << 20
+
+// keepLogs has BuildKit keep the logs of steps, of which it leaves out what comes
+// faster than 200 KiB a second or is longer than 2 MiB, unless its environment
+// says otherwise; there is no other way to tell it.
+func keepLogs() error {
+	return errors.Join(
+		os.Setenv("BUILDKIT_STEP_LOG_MAX_SPEED", "-1"),
+		os.Setenv("BUILDKIT_STEP_LOG_MAX_SIZE", strconv.Itoa(maxLog)),
+	)
+}
+
 // Start runs a daemon until it is closed; ctx bounds the start alone. It fails
 // with [ErrUnsupported] where the machine lacks what it needs, and with [ErrBusy]
 // where the root is in use. What a daemon that was killed has left there is ended
@@ -52,6 +71,9 @@ const maxMessage = 16 << 20
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if err := keepLogs(); err != nil {
+		return nil, err
 	}
 	unlock, err := lock(o.Root)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 )
 
 func main() {
@@ -32,6 +33,14 @@ func main() {
 		}
 		io.Copy(io.Discard, conn)
 		fmt.Println("through the gate")
+	case "lines": // NUMBER
+		n, err := strconv.Atoi(args[0])
+		if err != nil {
+			fail(err)
+		}
+		for i := range n {
+			fmt.Printf("this is line %d of very many of them\n", i+1)
+		}
 	case "break":
 		fmt.Println("about to break")
 		fmt.Fprintln(os.Stderr, "broken")
