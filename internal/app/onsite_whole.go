@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/image/entry"
 	"github.com/convox-ci/convox-ci/internal/registry"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
@@ -18,7 +20,10 @@ import (
 func (p *process) beOnsite() error { return nil }
 
 // onsite builds on this machine for a rack that is elsewhere.
-type onsite struct{ *engine }
+type onsite struct {
+	*engine
+	image.Wrapper
+}
 
 // openEngine finds what builds on this machine. The run closes it.
 func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
@@ -28,7 +33,7 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	}
 	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
-	return onsite{e}, nil
+	return onsite{e, &entry.Wrapper{Programs: convoxEnv}}, nil
 }
 
 // Registry implements [workflow.Engine].

@@ -45,6 +45,7 @@ type Order struct {
 	Cache       Cache              // where layers outlive the builder
 	Limits      image.Limits       // of each build step
 	Fargate     bool               // the log is that of a builder on Fargate
+	Unwrapped   bool               // images start with nothing before what they were built with, as on v3 racks
 
 	// Built is told the entry point of each image that was built and has one,
 	// before anything is put before it; nil for nobody.
@@ -142,7 +143,7 @@ func (b *Baker) pull(ctx context.Context, units []*unit, log io.Writer) error {
 func (b *Baker) tag(o Order, units []*unit, log io.Writer) error {
 	sorted := slices.SortedFunc(slices.Values(units), func(a, b *unit) int { return strings.Compare(a.source(), b.source()) })
 	for _, u := range sorted {
-		wrapped, err := b.wrap(u, log)
+		wrapped, err := b.wrap(o, u, log)
 		if err != nil {
 			return err
 		}
@@ -159,8 +160,8 @@ func (b *Baker) tag(o Order, units []*unit, log io.Writer) error {
 
 // wrap puts the wrapper into the image of a unit, and returns the line that tells
 // of it, which comes once for each of its names.
-func (b *Baker) wrap(u *unit, log io.Writer) (line string, err error) {
-	if b.Wrapper == nil {
+func (b *Baker) wrap(o Order, u *unit, log io.Writer) (line string, err error) {
+	if b.Wrapper == nil || o.Unwrapped {
 		return "", nil
 	}
 	err = b.Wrapper.Wrap(u.layout)

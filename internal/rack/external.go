@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// StampLayout is the layout of a time in the form of a request, as the builders of
-// Racks write it; see [time.Layout].
+// StampLayout is the only layout that racks take a time in the form of a request
+// in, in UTC; see [time.Layout].
 const StampLayout = "20060102.150405.000000000"
 
 // BuildChanges are what the record of a build is told by whoever makes it. Zero

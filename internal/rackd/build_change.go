@@ -11,9 +11,6 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
-// optionTime is the only form in which racks take times in options, in UTC.
-const optionTime = "20060102.150405.000000000"
-
 // buildChange is what a client wants other in the record of a build. What it does
 // not name stays.
 type buildChange struct {
@@ -27,7 +24,7 @@ func readBuildChange(f url.Values) (c buildChange, err error) {
 		if !f.Has(name) {
 			continue
 		}
-		at, err := time.Parse(optionTime, f.Get(name))
+		at, err := time.Parse(rack.StampLayout, f.Get(name))
 		if err != nil {
 			return c, err
 		}
@@ -61,8 +58,9 @@ func set[T any](to, from *T) {
 	}
 }
 
-// changeBuild changes the record of a build that has ended, as builders outside
-// of a rack do. One that runs is this rack's own, and says itself how it ended.
+// changeBuild changes the record of a build that has ended, or that is made
+// elsewhere, as builders outside of a rack do. One that runs is this rack's own, and
+// says itself how it ended.
 func (s *Server) changeBuild(w http.ResponseWriter, r *http.Request) error {
 	f, err := form(r)
 	if err != nil {
@@ -84,7 +82,7 @@ func (s *Server) changeBuild(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if !old.Final() {
+		if !old.Final() && !external(old) {
 			return fault(http.StatusConflict, "build is running: %s", id)
 		}
 		next := old

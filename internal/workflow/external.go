@@ -26,6 +26,7 @@ type External struct {
 // time.
 type Engine interface {
 	image.Builder
+	image.Wrapper
 	// Registry reaches registries with the credentials that this machine has, and
 	// with those of login for its host.
 	Registry(login Credentials) bake.Registry
@@ -76,6 +77,7 @@ func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o ra
 		return rack.Build{}, err
 	}
 	defer w.close()
+	w.unwrapped = app.Generation == "3"
 	j.printf("Building on this machine; the images get to the Rack by %s", way)
 	defer j.Report.Begin("build")()
 	if way == deliverByRepository {

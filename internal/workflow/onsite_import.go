@@ -36,9 +36,17 @@ func (w *workshop) buildForImport(ctx context.Context) (rack.Build, error) {
 		return rack.Build{}, err
 	}
 	w.printf("Sending the images, %s", size(length))
-	return w.importing(ctx, w.in.App, func(context.Context) (io.ReadCloser, error) {
+	arrived, err := w.importing(ctx, w.in.App, func(context.Context) (io.ReadCloser, error) {
 		return parcelled(rack.Parcel{Build: b, Size: length, Images: write}), nil
 	}, true)
+	if err != nil || w.entrypoint == "" {
+		return arrived, err
+	}
+	// An import leaves the entry point out.
+	if _, err := w.Rack.UpdateBuild(ctx, b.App, arrived.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
+		w.Log.Warn("the entry point of the build could not be recorded: " + err.Error())
+	}
+	return arrived, nil
 }
 
 // parcelled writes a parcel while it is read.

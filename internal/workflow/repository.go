@@ -60,6 +60,11 @@ func (w *workshop) fill(ctx context.Context, b *rack.Build) error {
 	if _, err := w.bake(ctx, b.ID, repository, w.engine.Registry(login)); err != nil {
 		return err
 	}
+	if w.entrypoint != "" {
+		if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
+			return err
+		}
+	}
 	if err := w.settle(ctx, b.ID, ""); err != nil {
 		return err
 	}

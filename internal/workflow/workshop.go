@@ -19,14 +19,17 @@ import (
 // a Rack would get it, room for images, and the log.
 type workshop struct {
 	Job
-	in       BuildInputs
-	options  rack.BuildOptions
-	engine   Engine
-	dir      string
-	text     []byte // of the manifest
-	manifest *manifest.Manifest
-	env      map[string]string // of the app, overlaid with the build args
-	log      *os.File          // of the build, as it will be stored
+	in        BuildInputs
+	options   rack.BuildOptions
+	engine    Engine
+	dir       string
+	unwrapped bool   // the rack puts nothing before the entry points of images
+	text      []byte // of the manifest
+	manifest  *manifest.Manifest
+	env       map[string]string // of the app, overlaid with the build args
+	log       *os.File          // of the build, as it will be stored
+
+	entrypoint string // of the image that was built last, quoted for a shell
 }
 
 // workshop prepares everything that a build needs, and finds what is wrong with it
@@ -121,10 +124,11 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 	var fault error
 	err = w.Log.Foreign(func(shown io.Writer) error {
 		log := io.MultiWriter(w.log, &told, shown)
-		baker := bake.Baker{Builder: w.engine, Registry: to}
+		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
-			Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Repository: repository,
+			Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Repository: repository, Unwrapped: w.unwrapped,
+			Built: func(words []string) error { w.entrypoint = rack.CommandLine(words); return nil },
 		}, log)
 		for _, i := range images {
 			fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)
