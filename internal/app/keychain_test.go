@@ -60,7 +60,7 @@ func TestKeychain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all := keychain(ownKeychain{"127.0.0.1:5017", "password"}, test.added, ecr.New(ecr.Options{Config: config}))
+			all := keychain(ownKeychain{"127.0.0.1:5017", "convox", "password"}, test.added, ecr.New(ecr.Options{Config: config}))
 			known, err := authn.Resolve(t.Context(), all, r)
 			if err != nil {
 				t.Fatal(err)

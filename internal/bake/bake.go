@@ -34,22 +34,28 @@ type Baker struct {
 
 // Order is what is to be baked.
 type Order struct {
-	App, Build  string             // the app's name and the build's id, for tags
-	Source      string             // directory of the unpacked source
-	Scratch     string             // directory for images on their way; the caller removes it
-	Manifest    *manifest.Manifest // of the source
-	Env         map[string]string  // of the app, overlaid with build args: what ARG lines may take
-	Development bool               // stop at the stage named development where there is one
-	NoCache     bool               // build every step anew
-	Repository  string             // host/name that images are pushed to
-	Cache       Cache              // where layers outlive the builder
-	Limits      image.Limits       // of each build step
-	Fargate     bool               // the log is that of a builder on Fargate
-	Unwrapped   bool               // images start with nothing before what they were built with, as on v3 racks
+	App, Build string             // the app's name and the build's id, for tags
+	Source     string             // directory of the unpacked source
+	Scratch    string             // directory for images on their way; the caller removes it
+	Manifest   *manifest.Manifest // of the source
+	Env        map[string]string  // of the app, overlaid with build args: what ARG lines may take
+	Repository string             // host/name that images are pushed to
+	Cache      Cache              // where layers outlive the builder
+	Limits     image.Limits       // of each build step
+	Manner
 
 	// Built is told the entry point of each image that was built and has one,
 	// before anything is put before it; nil for nobody.
 	Built func(entrypoint []string) error
+}
+
+// Manner is how it is to be baked. The zero value is as a v2 Rack does it that is
+// asked for nothing.
+type Manner struct {
+	Development bool // stop at the stage named development where there is one
+	NoCache     bool // build every step anew
+	Fargate     bool // the log is that of a builder on Fargate
+	Unwrapped   bool // images start with nothing before what they were built with, as on v3 racks
 }
 
 // Image is one service's image in the registry.

@@ -132,7 +132,7 @@ func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 	}
 	images, err := s.Baker.Bake(ctx, s.caching(ctx, bake.Order{
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
-		Development: j.development, NoCache: j.noCache, Fargate: j.fargate, Repository: s.Registry + "/" + j.app,
+		Repository: s.Registry + "/" + j.app, Manner: bake.Manner{Development: j.development, NoCache: j.noCache, Fargate: j.fargate},
 		Built:  func(entrypoint []string) error { return s.recordEntrypoint(ctx, j, entrypoint) },
 		Limits: s.stepLimits(ctx, log),
 	}, p[buildCache] == yes, log), log)

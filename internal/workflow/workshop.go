@@ -127,7 +127,7 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
-			Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Repository: repository, Unwrapped: w.unwrapped,
+			Repository: repository, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.unwrapped},
 			Built: func(words []string) error { w.entrypoint = rack.CommandLine(words); return nil },
 		}, log)
 		for _, i := range images {
