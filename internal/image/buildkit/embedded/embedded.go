@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"strconv"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/grpcerrors"
@@ -50,27 +48,13 @@ const pipeSize = 1 << 20
 // BuildKit's own program takes and its client sends.
 const maxMessage = 16 << 20
 
-// maxLog is how much a step may print until the rest is left out, in bytes, with a
-// line that says so. BuildKit holds all of it in memory as long as the build runs.
-const maxLog = 32 << 20
-
-// keepLogs has BuildKit keep the logs of steps, of which it leaves out what comes
-// faster than 200 KiB a second or is longer than 2 MiB, unless its environment
-// says otherwise; there is no other way to tell it.
-func keepLogs() error {
-	return errors.Join(
-		os.Setenv("BUILDKIT_STEP_LOG_MAX_SPEED", "-1"),
-		os.Setenv("BUILDKIT_STEP_LOG_MAX_SIZE", strconv.Itoa(maxLog)),
-	)
-}
-
 // Start runs a daemon until it is closed; ctx bounds the start alone. It fails
 // with [ErrUnsupported] where the machine lacks what it needs.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	if err := keepLogs(); err != nil {
+	if err := keepLogs(ctx); err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
