@@ -29,10 +29,11 @@ const (
 	// atOnce is how many builds run at once under load.
 	atOnce = 3
 	// mayGrow is how much more memory a rack with 50 builds may need at its peak
-	// than with 5, in bytes: no more than the builds that run need, and a little for
-	// each of the others that waits with a stream of its log. Half of all the logs
-	// would not fit.
-	mayGrow = 48 << 20
+	// than with 5, in bytes: as many run at once, and each of the others waits with
+	// no more than a stream of its log. It is room for rubbish that is not collected
+	// yet; the sources of the builds that wait, or what a build needs to run, would
+	// not fit.
+	mayGrow = 64 << 20
 )
 
 // TestManyBuildsOfManyApps asks a real rack for 50 builds at once.
