@@ -60,13 +60,10 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err := keepLogs(ctx); err != nil {
-<<<<<<< HEAD
 		return nil, err
 	}
 	unlock, err := lock(o.Root)
 	if err != nil {
-=======
->>>>>>> load
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
