@@ -132,10 +132,6 @@ func showBuilt(c *checklist) {
 	c.hold("complete", c.built.Status == rack.BuildComplete && c.built.App == "web" && !c.built.Ended.Before(c.built.Started))
 }
 
-func showMetadata(c *checklist) {
-	c.hold("metadata", c.built.Manifest != "" && c.built.Logs != "" && c.built.Release != "" && c.built.GitSHA == "0123abc" && c.built.Entrypoint == "bin/entry ''")
-}
-
 func showInjected(c *checklist) {
 	log := c.log(c.built.ID)
 	for _, service := range []string{"one", "two"} {
