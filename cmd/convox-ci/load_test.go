@@ -66,8 +66,15 @@ func TestManyBuildsOfManyApps(t *testing.T) {
 			apps = append(apps, app)
 		}
 	}
+	waited := 0
 	for _, b := range r.countAll(t, many, apps) {
 		b.check(t, r)
+		if strings.HasPrefix(b.streamed, fmt.Sprintf("Waiting: as many builds run as may run at once (%d)\n", atOnce)) {
+			waited++
+		}
+	}
+	if waited != len(apps)-atOnce { // since the first ones were held until all had been asked for
+		t.Errorf("%d of %d builds waited, want all but %d", waited, len(apps), atOnce)
 	}
 	came, most := many.seen()
 	if len(came) != len(apps) || most != atOnce {

@@ -81,3 +81,29 @@ func TestWaitingIsGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// TestTurnComesTooLate gives a turn to one that is just going away: it is for
+// another.
+func TestTurnComesTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1)
+		var began []string
+		ask(t, q, "a", &began)
+		ctx, stop := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- q.enter(ctx, "b", func() {}) }()
+		synctest.Wait()
+		q.mu.Lock()
+		stop() // it is on its way out, and stands before the lock
+		clear(q.running)
+		q.next()
+		q.mu.Unlock()
+		if err := <-gone; err == nil {
+			t.Error("it has entered")
+		}
+		ask(t, q, "c", &began)
+		if got := strings.Join(began, ""); got != "ac" {
+			t.Errorf("began: %s", got)
+		}
+	})
+}
