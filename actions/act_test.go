@@ -15,7 +15,7 @@ var workflows = map[string][]string{
 		"✅ Build of myrailsapp on staging: ✅ built", "✅ Run of myrailsapp on staging: ✅ done", "✅ Promote of myrailsapp on staging: ✅ live",
 		"✅ Build of chain on staging: ✅ built", "✅ Run of chain on staging: ✅ done", "✅ Promote of chain on staging: ✅ live",
 	},
-	"older-inputs.yml": {"✅ Deploy of inputs on staging: ✅ live", "✅ Build of inputs on staging: ✅ built"},
+	"older-inputs.yml": {"✅ Deploy of older on staging: ✅ live", "✅ Build of older on staging: ✅ built"},
 	"verbs.yml": {
 		"✅ Deploy of verbs on staging: ✅ live", "✅ Build of verbs on staging: ✅ built", "✅ Build of verbs on staging: ✅ built",
 		"✅ Promote of verbs on staging: ✅ live",
@@ -27,7 +27,7 @@ var workflows = map[string][]string{
 // mask is hidden there as well.
 func TestWorkflows(t *testing.T) {
 	r := need(t, shared.rack)
-	for _, app := range []string{"chain", "inputs", "myapp", "myrailsapp", "shop", "verbs"} {
+	for _, app := range []string{"chain", "myapp", "myrailsapp", "older", "shop", "verbs"} {
 		r.run(t, "apps", "create", app)
 	}
 	for workflow, want := range workflows {

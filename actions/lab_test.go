@@ -200,6 +200,16 @@ func (r *rackLab) run(t *testing.T, args ...string) string {
 	return out
 }
 
+// wasCancelled looks whether a build was cancelled on the rack, which answers before
+// it has ended the build: it has when its log ends.
+func (r *rackLab) wasCancelled(t *testing.T, app, build string) {
+	t.Helper()
+	log := r.run(t, "builds", "logs", build, "--app", app)
+	if info := r.run(t, "builds", "info", build, "--app", app); !strings.Contains(info, "the build was cancelled") {
+		t.Errorf("on the rack:\n%s\n%s", info, log)
+	}
+}
+
 // tree makes a directory of the app's source, its program in it.
 func tree(t *testing.T) string {
 	t.Helper()
