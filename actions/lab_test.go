@@ -4,7 +4,6 @@ package actions_test
 
 import (
 	"bufio"
-	"flag"
 	"fmt"
 	"io"
 	"net/url"
@@ -29,10 +28,6 @@ const patience = time.Minute
 
 // jobLimit is how long a job of act may take, which makes containers for every step.
 const jobLimit = 5 * time.Minute
-
-// atOnce is how many tests run at a time: more than there are processors, since most
-// wait for containers to be made.
-const atOnce = "4"
 
 // key is the deploy key, which nothing may show.
 const key = "orchid-pale-moon-fin-4711"
@@ -61,8 +56,6 @@ var shared *lab
 
 func TestMain(m *testing.M) {
 	logrus.SetOutput(io.Discard) // the embedded BuildKit's own log
-	flag.Parse()
-	flag.Set("test.parallel", atOnce)
 	os.Exit(inLab(m.Run))
 }
 
@@ -198,6 +191,16 @@ func (r *rackLab) run(t *testing.T, args ...string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// wasCancelled looks whether a build was cancelled on the rack, which answers before
+// it has ended the build: it has when its log ends.
+func (r *rackLab) wasCancelled(t *testing.T, app, build string) {
+	t.Helper()
+	log := r.run(t, "builds", "logs", build, "--app", app)
+	if info := r.run(t, "builds", "info", build, "--app", app); !strings.Contains(info, "the build was cancelled") {
+		t.Errorf("on the rack:\n%s\n%s", info, log)
+	}
 }
 
 // tree makes a directory of the app's source, its program in it.
