@@ -123,7 +123,7 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	// The daemon outlives the build that needs it first.
 	ctx = context.WithoutCancel(ctx)
-	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Mirrors: e.mirrors, Notice: e.notice})
+	d, err := embedded.Start(ctx, embedded.Options{Root: e.root, Sweep: e.alone, Mirrors: e.mirrors, Notice: e.notice})
 	if e.alone && errors.Is(err, embedded.ErrBusy) {
 		d, err = e.startElsewhere(ctx)
 	}

@@ -8,12 +8,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
 func testRemovedObjects(t *testing.T, open func() rackd.Stores) {
 	s, ctx := open(), t.Context()
-	must(t, s.Objects.RemoveObject(ctx, "web", "a")) // which is not there, nor is its app
+	wantKind(t, "remove what is not there, nor its app", s.Objects.RemoveObject(ctx, "web", "a"), rack.ErrNotFound)
 	must(t, s.Objects.RemoveObjects(ctx, "web"))
 	keys := []string{"a", "a/b", "a/", "a%2Fb", "../a", ".", strings.Repeat("k", rackd.MaxKey)}
 	for _, key := range keys {
@@ -24,7 +25,7 @@ func testRemovedObjects(t *testing.T, open func() rackd.Stores) {
 	must(t, err)
 	for i, key := range keys {
 		must(t, s.Objects.RemoveObject(ctx, "web", key))
-		must(t, s.Objects.RemoveObject(ctx, "web", key)) // which is not there any more
+		wantKind(t, "remove what is not there any more", s.Objects.RemoveObject(ctx, "web", key), rack.ErrNotFound)
 		wantNoObject(t, s, "web", key)
 		for _, other := range keys[i+1:] {
 			wantObject(t, s, "web", other, "of web")

@@ -28,6 +28,9 @@ type Options struct {
 	// Root is a directory of its own, which one daemon at a time may use;
 	// caches in it live on from run to run.
 	Root string
+	// Sweep has what a daemon that was killed has left in the root ended first, as
+	// [Sweep] does; no daemon is there when it is done.
+	Sweep bool
 	// Mirrors maps the host of a registry, as image names have it, to the one
 	// that is asked over plain HTTP in its place. The first is never asked.
 	Mirrors map[string]string
@@ -53,8 +56,7 @@ const maxMessage = 16 << 20
 
 // Start runs a daemon until it is closed; ctx bounds the start alone. It fails
 // with [ErrUnsupported] where the machine lacks what it needs, and with [ErrBusy]
-// where the root is in use. What a daemon that was killed has left there is ended
-// first.
+// where the root is in use.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if err := supported(o.Root); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -68,7 +70,10 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var control *service
-	if err = Sweep(o.Root); err == nil {
+	if o.Sweep {
+		err = Sweep(o.Root)
+	}
+	if err == nil {
 		control, err = controller(ctx, o)
 	}
 	if err != nil {

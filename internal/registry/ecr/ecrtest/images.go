@@ -43,11 +43,14 @@ func (f *Fake) serveRegistry(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	repo := f.repos[name]
+	gone := repo != nil && action == "ecr:BatchGetImage" && !repo.has(reference)
 	fixed := repo != nil && repo.options.Mutability == "IMMUTABLE" && repo.tagged(reference) != ""
 	f.mu.Unlock()
 	switch {
 	case repo == nil:
 		refuse(w, http.StatusNotFound, "NAME_UNKNOWN", missing(name).message)
+	case gone:
+		refuse(w, http.StatusNotFound, "MANIFEST_UNKNOWN", "Requested image not found")
 	case action == "ecr:PutImage" && fixed:
 		refuse(w, http.StatusBadRequest, "TAG_INVALID", "The image tag '"+reference+"' already exists in the '"+name+
 			"' repository and cannot be overwritten because the tag is immutable.")

@@ -69,7 +69,7 @@ func (f *Fake) Sweep() {
 			limit := f.now().Add(-time.Duration(r.Selection.CountNumber) * 24 * time.Hour)
 			for digest, i := range repo.images {
 				if i.pushed.Before(limit) && (r.Selection.TagStatus == "any" || len(i.tags) == 0) {
-					repo.remove(digest)
+					delete(repo.images, digest)
 				}
 			}
 		}

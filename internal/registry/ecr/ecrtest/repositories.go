@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -143,9 +141,7 @@ func (f *Fake) deleteImages(repo *repository, in input) (any, *fault) {
 		}
 		i := repo.images[digest]
 		if delete(i.tags, want.Tag); len(i.tags) == 0 {
-			repo.remove(digest)
-		} else {
-			repo.ask(http.MethodDelete, want.Tag)
+			delete(repo.images, digest)
 		}
 		gone = append(gone, image{digest, want.Tag})
 	}
@@ -162,17 +158,8 @@ func (r *repository) tagged(tag string) string {
 	return ""
 }
 
-// remove removes an image.
-func (r *repository) remove(digest string) {
-	for tag := range r.images[digest].tags {
-		r.ask(http.MethodDelete, tag)
-	}
-	r.ask(http.MethodDelete, digest)
-	delete(r.images, digest)
-}
-
-// ask asks the registry behind a repository about a manifest.
-func (r *repository) ask(method, reference string) {
-	path := strings.Join([]string{"/v2", r.options.Name, "manifests", reference}, "/")
-	r.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+// has tells whether there is an image of a tag or a digest. The registry behind a
+// repository forgets nothing, since its clients may delete nothing there.
+func (r *repository) has(reference string) bool {
+	return r.images[reference] != nil || r.tagged(reference) != ""
 }
