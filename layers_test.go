@@ -21,8 +21,12 @@ var mayImport = map[string][]string{
 	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
-	"internal/rackd/disk":      {"internal/rackd", "internal/rack"},
+	"internal/rackd/disk":      {"internal/rackd", "internal/rackd/vault", "internal/rack"},
+	"internal/rackd/dynamodb":  {"internal/rackd", "internal/rackd/vault", "internal/rack"},
+	"internal/rackd/s3":        {"internal/rackd", "internal/rack"},
+	"internal/rackd/s3/s3test": nil, // a stand-in for tests
 	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
+	"internal/rackd/vault":     nil,
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/image", "internal/options",
 		"internal/commit", "internal/summary"},
 	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
