@@ -48,7 +48,7 @@ func commands() map[string][]options.Field {
 		"builds copy": new(workflow.CopyInputs), "releases": new(workflow.ListInputs), "releases info": new(workflow.ReleaseInfoInputs),
 		"releases manifest": new(workflow.ReleaseManifestInputs), "env": new(workflow.ListEnvInputs), "env get": new(workflow.EnvGetInputs),
 		"env set": new(workflow.EnvSetInputs), "apps": new(workflow.ConnectionInputs), "apps create": new(workflow.Target),
-		"racks": new(workflow.RacksInputs), "rack serve": new(app.ServeInputs),
+		"racks": new(workflow.RacksInputs), "rack serve": new(app.ServeInputs), "rack init": new(app.InitInputs),
 		"rack params": new(workflow.ConnectionInputs), "rack params set": new(workflow.SetRackParamsInputs), "rack token": new(workflow.TokenInputs),
 	} {
 		all[name] = options.Fields(in)
