@@ -24,9 +24,9 @@ func wantTrash(t *testing.T, s rackd.Stores, want ...rack.Build) {
 func testTrash(t *testing.T, open func() rackd.Stores) {
 	s, ctx := open(), t.Context()
 	wantTrash(t, s)
-	// A build of each of two apps with the same id, and one that stays.
+	// A build of each of two apps, and one that stays.
 	one := rack.Build{ID: "BA", App: "a", Status: rack.BuildComplete, Release: "RA", Manifest: "text", Started: at(1), Ended: at(2)}
-	two := rack.Build{ID: "BA", App: "a-b", Status: rack.BuildFailed, Started: at(3)}
+	two := rack.Build{ID: "BC", App: "a-b", Status: rack.BuildFailed, Started: at(3)}
 	stays := rack.Build{ID: "BB", App: "a", Started: at(4)}
 	for _, b := range []rack.Build{one, two, stays} {
 		must(t, s.Builds.SwapBuild(ctx, rack.Build{}, b))
@@ -41,7 +41,7 @@ func testTrash(t *testing.T, open func() rackd.Stores) {
 	must(t, s.Trash.DropBuild(ctx, two))
 	s = open()
 	wantTrash(t, s, one, two)
-	for _, gone := range []struct{ app, build, release string }{{"a", "BA", "RA"}, {"a", "BA", "RC"}, {"a-b", "BA", "RD"}} {
+	for _, gone := range []struct{ app, build, release string }{{"a", "BA", "RA"}, {"a", "BA", "RC"}, {"a-b", "BC", "RD"}} {
 		wantNoBuild(t, s, gone.app, gone.build)
 		wantNoRelease(t, s, gone.app, gone.release)
 	}
