@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -100,5 +102,40 @@ func testRacingDrop(t *testing.T, open func() rackd.Stores) {
 			wantBuild(t, s, next(won))
 			wantTrash(t, s)
 		}
+	}
+}
+
+// testWholeDrops reads while builds are dropped: all releases of a build are there,
+// or none.
+func testWholeDrops(t *testing.T, open func() rackd.Stores) {
+	s, ctx := open(), t.Context()
+	const releases = 4
+	for round := range 3 {
+		b := rack.Build{ID: "B" + string(rune('A'+round)), App: "web", Started: at(1)}
+		must(t, s.Builds.SwapBuild(ctx, rack.Build{}, b))
+		for i := range releases {
+			must(t, s.Releases.AddRelease(ctx, rack.Release{ID: "R" + b.ID + string(rune('a'+i)), App: "web", Build: b.ID, Created: at(i)}))
+		}
+		must(t, errors.Join(race(func(i int) error {
+			if i == 0 {
+				return errors.Join(s.Trash.DropBuild(ctx, b), s.Trash.ForgetBuild(ctx, b))
+			}
+			for was := releases; was > 0; {
+				list, err := s.Releases.ListReleases(ctx, "web", 0)
+				if err != nil {
+					return err
+				}
+				if len(list) != 0 && len(list) != releases || len(list) > was {
+					return fmt.Errorf("%d releases of %d are listed, before it were %d", len(list), releases, was)
+				}
+				was = len(list)
+			}
+			_, err := s.Builds.Build(ctx, "web", b.ID)
+			if !errors.Is(err, rack.ErrNotFound) {
+				return fmt.Errorf("the releases are gone and the build is not: %w", err)
+			}
+			return nil
+		})...))
+		wantTrash(t, s)
 	}
 }
