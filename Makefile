@@ -27,7 +27,7 @@ demo: bin/convox-ci
 	scripts/demo
 
 test: $(TOOLS)
-	scripts/need runc git dockerd docker busybox bash dash curl wget
+	scripts/need runc git dockerd docker busybox bash dash curl wget dynalite
 	scripts/test
 
 check: $(TOOLS)
