@@ -5,6 +5,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -59,7 +61,7 @@ func (r *runningRack) openStores(ctx context.Context, in StoreInputs, data *disk
 			err = objects.Check(ctx)
 		}
 		if err != nil {
-			return stores, inputFault("objects", err)
+			return stores, inputFault("objects", unmade(err))
 		}
 		stores.Objects = objects
 		r.stores = append(r.stores, "Objects:  "+objects.Name())
@@ -81,13 +83,21 @@ func (r *runningRack) openStores(ctx context.Context, in StoreInputs, data *disk
 	}
 	records, err := dynamodb.Open(ctx, o)
 	if err != nil {
-		return stores, inputFault("records", err)
+		return stores, inputFault("records", unmade(err))
 	}
 	objects := stores.Objects
 	stores = records.Stores()
 	stores.Objects = objects
 	r.stores = append(r.stores, "Records:  "+o.Tables.Builds+", "+o.Tables.Releases+", "+o.Tables.Records+" in "+o.Config.Region)
 	return stores, nil
+}
+
+// unmade says of what is not there how to make it.
+func unmade(err error) error {
+	if errors.Is(err, s3.ErrNoBucket) || errors.Is(err, dynamodb.ErrNoTable) {
+		return fmt.Errorf("%w; rack init makes it", err)
+	}
+	return err
 }
 
 // sealer is what secrets among records are sealed with: a key of KMS, or one of the
@@ -122,8 +132,8 @@ func (p *process) makeStores(ctx context.Context, in StoreInputs) (made []string
 		if err != nil {
 			return nil, inputFault("objects", err)
 		}
-		new, err := objects.Init(ctx)
-		for _, what := range new {
+		found, err := objects.Init(ctx)
+		for _, what := range found {
 			made = append(made, "Made:     "+what)
 		}
 		if err != nil {
