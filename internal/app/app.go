@@ -45,6 +45,7 @@ type process struct {
 	voice   *voice    // that the console speaks with
 	local   bool      // the rack is in this process
 	engine  io.Closer // that builds on this machine; nil until one is used
+	keys    keyring   // for what is built there; nil for that of the machine
 
 	verb    string          // that is carried out, by its name
 	summary bool            // is wanted

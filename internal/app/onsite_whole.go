@@ -31,9 +31,20 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
+	e := &engine{root: filepath.Join(data, "builder"), keychain: p.keychain(), variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
 	return onsite{e, &entry.Wrapper{Programs: convoxEnv}}, nil
+}
+
+// keyring is a keychain; there may be none.
+type keyring struct{ authn.Keychain }
+
+// keychain has the credentials of the registries that images are built from.
+func (p *process) keychain() authn.Keychain {
+	if p.keys.Keychain != nil {
+		return p.keys
+	}
+	return authn.DefaultKeychain
 }
 
 // Registry implements [workflow.Engine].

@@ -14,12 +14,13 @@ import (
 const (
 	deliverByRepository = "repository"
 	deliverByImport     = "import"
+	deliverByAWS        = "aws"
 )
 
 // External are the inputs of builds that are made on this machine.
 type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
-	Delivery string `env:"delivery" accept:"repository,import" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, or in the archive of builds import (default: repository on v3 racks, import on others)"`
+	Delivery string `env:"delivery" accept:"repository,import,aws" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, in the archive of builds import, or with credentials of AWS to what a v2 rack has there (default: repository on v3 racks; on others aws if the credentials lead to the rack, else import)"`
 }
 
 // Engine is what builds images on this machine. It is used for one build at a
@@ -53,35 +54,27 @@ func (e External) check() error {
 	return nil
 }
 
-// way is how the images get to the rack that the app is on.
-func (e External) way(app rack.App) (string, error) {
-	switch {
-	case e.Delivery == "" && app.Generation == "3":
-		return deliverByRepository, nil
-	case e.Delivery == "":
-		return deliverByImport, nil
-	case e.Delivery == deliverByImport && app.Generation == "3":
-		return "", refuse("delivery", e.Delivery, "is not for v3 racks, which name a repository for builds that are made elsewhere", deliverByRepository)
-	}
-	return e.Delivery, nil
+// keyless tells whether nothing is asked of the rack itself, so that no key to it is
+// needed.
+func (in *BuildInputs) keyless() bool {
+	return in.External.External && in.Delivery == deliverByAWS && in.Password == "" && in.RackURL == ""
 }
 
 // buildOnsite is build for one that is made on this machine.
 func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o rack.BuildOptions) (rack.Build, error) {
-	way, err := in.way(app)
+	d, err := j.delivery(ctx, in, app)
 	if err != nil {
 		return rack.Build{}, err
 	}
-	w, err := j.workshop(ctx, in, o)
+	w, err := j.workshop(ctx, d, in, o)
 	if err != nil {
 		return rack.Build{}, err
 	}
 	defer w.close()
-	w.unwrapped = app.Generation == "3"
-	j.printf("Building on this machine; the images get to the Rack by %s", way)
+	j.printf("Building on this machine; the images get to the Rack by %s (%s)", d.way, d.why)
 	defer j.Report.Begin("build")()
-	if way == deliverByRepository {
-		return w.buildForRepository(ctx)
+	if d.way == deliverByImport {
+		return w.buildForImport(ctx)
 	}
-	return w.buildForImport(ctx)
+	return w.buildForRepository(ctx)
 }

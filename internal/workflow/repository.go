@@ -21,7 +21,7 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	}
 	err = w.fill(ctx, &b)
 	if err == nil {
-		w.remember(rememberedExternal, "")
+		w.remember(w.state, "")
 		w.printf("Release: %s", b.Release)
 		return b, nil
 	}
@@ -32,11 +32,11 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 func (w *workshop) open(ctx context.Context) (rack.Build, error) {
 	o := w.options
 	o.External, o.BuildArgs = true, nil // which the rack does nothing with, and cannot carry as they are
-	b, err := w.Rack.StartBuild(ctx, w.in.App, "", o)
+	b, err := w.books.StartBuild(ctx, w.in.App, "", o)
 	if b.ID != "" {
 		b.App = w.in.App
 		w.Output("build", b.ID)
-		w.remember(rememberedExternal, b.ID)
+		w.remember(w.state, b.ID)
 		w.printf("Build:   %s", b.ID)
 	}
 	if err != nil && b.ID != "" {
@@ -54,30 +54,35 @@ func (w *workshop) fill(ctx context.Context, b *rack.Build) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)}); err != nil {
+	if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)}); err != nil {
 		return err
 	}
-	if _, err := w.bake(ctx, b.ID, repository, w.engine.Registry(login)); err != nil {
+	images := w.images
+	if images == nil {
+		images = w.engine.Registry(login)
+	}
+	if _, err := w.bake(ctx, b.ID, repository, images); err != nil {
 		return err
 	}
 	if w.entrypoint != "" {
-		if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
+		if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
 			return err
 		}
 	}
 	if err := w.settle(ctx, b.ID, ""); err != nil {
 		return err
 	}
-	r, err := w.Rack.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
+	w.released = true
+	r, err := w.books.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
 	if err != nil {
 		return err
 	}
-	*b, err = w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
+	*b, err = w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
 	if err != nil {
 		return err
 	}
 	w.Output("release", b.Release)
-	if err := w.Rack.TellBuilt(ctx, *b); err != nil {
+	if err := w.books.TellBuilt(ctx, *b); err != nil {
 		w.Log.Warn("those who listen to the rack were not told of the build: " + err.Error())
 	}
 	return nil
@@ -89,19 +94,26 @@ func (w *workshop) settle(ctx context.Context, id, status string) error {
 	if err != nil && status == "" {
 		return err
 	}
-	_, failed := w.Rack.UpdateBuild(ctx, w.in.App, id, rack.BuildChanges{Ended: time.Now(), Logs: stored.URL, Status: status})
+	_, failed := w.books.UpdateBuild(ctx, w.in.App, id, rack.BuildChanges{Ended: time.Now(), Logs: stored.URL, Status: status})
 	return errors.Join(err, failed)
 }
 
-// giveUp records that a build has failed, also where the run was cancelled.
+// giveUp records how a build has ended that was not recorded to its end, also where
+// the run was cancelled: it has failed, unless its release is there.
 func (w *workshop) giveUp(ctx context.Context, b rack.Build, cause error) error {
 	cancelled := ctx.Err() != nil
 	ctx, done := cleanup(ctx)
 	defer done()
-	if err := w.settle(ctx, b.ID, rack.BuildFailed); err != nil {
+	var err error
+	if w.released {
+		_, _, err = end(ctx, w.books, w.in.App, b.ID)
+	} else {
+		err = w.settle(ctx, b.ID, rack.BuildFailed)
+	}
+	if err != nil {
 		w.Log.Warn("build " + b.ID + " has ended, which could not be recorded: " + err.Error())
 	} else {
-		w.remember(rememberedExternal, "")
+		w.remember(w.state, "")
 	}
 	if cancelled {
 		return &LeftError{What: "build " + b.ID, Ended: true, Err: cause}

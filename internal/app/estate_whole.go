@@ -1,0 +1,109 @@
+//go:build !carrier
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/estate"
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/registry"
+	"github.com/convox-ci/convox-ci/internal/registry/ecr"
+	"github.com/convox-ci/convox-ci/internal/workflow"
+)
+
+// estateOnsite is what a v2 rack has on AWS, for builds that are made on this
+// machine.
+type estateOnsite struct {
+	*estate.Estate
+	host   string // of the registry on ECR
+	images bake.Registry
+}
+
+// Images implements [workflow.Estate].
+func (e *estateOnsite) Images() bake.Registry { return e.images }
+
+// StartBuild implements [workflow.Estate].
+func (e *estateOnsite) StartBuild(ctx context.Context, app, source string, o rack.BuildOptions) (rack.Build, error) {
+	b, err := e.Estate.StartBuild(ctx, app, source, o)
+	b.Repository = e.host + "/" + e.Repository
+	return b, err
+}
+
+// openEstate finds what a v2 rack has on AWS, with the credentials that the SDK of
+// AWS finds. From then on they are good for what is built as well.
+func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workflow.Estate, error) {
+	found, err := credentialsOfAWS(ctx, o.Asked)
+	if err != nil {
+		return nil, err
+	}
+	e, err := estate.Open(ctx, found, o.Rack, o.App)
+	if err != nil {
+		return nil, err
+	}
+	cloud := ecr.New(ecr.Options{Config: func(context.Context) (aws.Config, error) { return found, nil }})
+	opened, err := cloud.Open(ctx, "", e.Repository)
+	if err != nil {
+		return nil, err
+	}
+	keys := []authn.Keychain{authn.DefaultKeychain, cloud}
+	if added, err := e.ListRegistries(ctx); err != nil {
+		p.notice(fmt.Sprintf("The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: %v", err))
+	} else {
+		keys = append([]authn.Keychain{addedKeychain{known(added), cloud}}, keys...)
+	}
+	p.keys = keyring{authn.NewMultiKeychain(keys...)}
+	images := &registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
+		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}
+	return &estateOnsite{e, opened.Host(), images}, nil
+}
+
+// errNoRegion is the error where nothing says in which region to look.
+var errNoRegion = errors.New("no region of AWS is set: set AWS_REGION to that of the Rack")
+
+// credentialsOfAWS is what the SDK of AWS finds. Where nobody has asked for it those
+// do not count that a machine on EC2 has anyway: to look for them takes seconds on
+// all others.
+func credentialsOfAWS(ctx context.Context, asked bool) (aws.Config, error) {
+	var options []func(*config.LoadOptions) error
+	if !asked {
+		options = append(options, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
+	}
+	found, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return found, err
+	}
+	if found.Region == "" {
+		return found, errNoRegion
+	}
+	if _, err := found.Credentials.Retrieve(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return found, cause
+		}
+		return found, &ecr.Error{Kind: ecr.ErrNoCredentials, Text: "set AWS_ACCESS_KEY_ID, or let the job assume a role"}
+	}
+	return found, nil
+}
+
+// known are registries with their credentials, as they were when they were read.
+type known []rack.Registry
+
+// ListRegistries is for [addedKeychain].
+func (k known) ListRegistries(context.Context) ([]rack.Registry, error) { return k, nil }
+
+// standing is ECR where repositories stand already: those of apps belong to their
+// stacks.
+type standing struct{ *ecr.Service }
+
+// Prepare implements [registry.Cloud].
+func (standing) Prepare(context.Context, name.Repository) error { return nil }
