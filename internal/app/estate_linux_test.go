@@ -4,11 +4,13 @@ package app
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,14 +38,18 @@ type estateLab struct {
 	key    string // of KMS
 	topic  string
 
-	mu     sync.Mutex
-	tables map[string]bool // what was asked of DynamoDB: operation, table or index
-	writes int             // to DynamoDB and S3, since killAfter
-	kill   int             // after how many of them all fail; -1 for never
+	before map[string]int // what was asked of other stand-ins that does not count
+
+	mu      sync.Mutex
+	tables  map[string]bool // what was asked of DynamoDB: operation, table or index
+	objects map[string]bool // what was asked of S3: action and the first part of the key
+	written strings.Builder // what was stored in tables
+	writes  int             // to DynamoDB and S3
+	kill    int             // after how many of them all fail; -1 for never
 }
 
 func newEstateLab(t *testing.T) *estateLab {
-	l := &estateLab{storesLab: newStoresLab(t), stacks: estatetest.New(ecrtest.Region), tables: map[string]bool{}, kill: -1}
+	l := &estateLab{storesLab: newStoresLab(t), stacks: estatetest.New(ecrtest.Region), tables: map[string]bool{}, objects: map[string]bool{}, kill: -1}
 	l.stacks.PageSize = 2
 	onStacks := httptest.NewServer(l.stacks)
 	t.Cleanup(onStacks.Close)
@@ -63,7 +69,7 @@ func newEstateLab(t *testing.T) *estateLab {
 	l.stacks.Put(estatetest.Stack{Name: "office-web", Tags: map[string]string{"System": "convox", "Type": "app", "Rack": "office", "Name": "web", "Generation": "2"},
 		Resources: [][2]string{{"LogGroup", "group"}, {"ServiceRole", "role"}, {"Settings", appBucket}, {"ExecutionRole", "role-2"}, {"Registry", appRepo}}})
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", l.proxy(dynalite(t)))
-	l.serve("--records", "dynamodb://?kms-key="+l.key, "--objects", "s3://"+appBucket+"?app=web")
+	l.serve("--name", "office", "--records", "dynamodb://?kms-key="+l.key, "--objects", "s3://"+appBucket+"?app=web")
 	return l
 }
 
@@ -96,6 +102,9 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 		}
 		l.mu.Lock()
 		l.tables[strings.TrimSpace("dynamodb:"+operation+" "+on["TableName"]+" "+on["IndexName"])] = true
+		if operation == "PutItem" || operation == "UpdateItem" {
+			l.written.Write(body)
+		}
 		l.mu.Unlock()
 		if operation == "PutItem" && l.dead() {
 			w.WriteHeader(http.StatusBadRequest)
@@ -106,56 +115,185 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 	}))
 	l.Cleanup(server.Close)
 	l.s3.Before(func(c s3test.Call) s3test.Verdict {
-		if c.Action == "s3:PutObject" && l.dead() {
-			return s3test.Fail
+		l.object(c)
+		if c.Action == "s3:PutObject" {
+			l.dead() // who decides when it is denied
 		}
 		return s3test.Pass
 	})
 	return server.URL
 }
 
-// dead counts a write and tells whether it comes too late.
-func (l *estateLab) dead() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.writes++
-	return l.kill >= 0 && l.writes > l.kill
-}
-
-// without runs the binary without the variables that begin with a prefix.
-func (l *estateLab) without(prefix string, status int, args ...string) string {
+// build makes a build by AWS without a key to the rack, and gives the ids.
+func (l *estateLab) build(args ...string) (build, release, out string) {
 	l.Helper()
-	environ := l.environ
-	l.environ = slices.DeleteFunc(slices.Clone(environ), func(e string) bool { return strings.HasPrefix(e, prefix) })
-	defer func() { l.environ = environ }()
-	return l.do(status, args...)
-}
-
-var ids = regexp.MustCompile(`Build:   (B[A-Z]{10})\n(?s:.*)Release: (R[A-Z]{10})\n`)
-
-// TestDeliveryByAWS: a build that is made here and recorded without the rack is one
-// like all others for the rack.
-func TestDeliveryByAWS(t *testing.T) {
-	l := newEstateLab(t)
-	l.do(0, "apps", "create", "web")
-	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
-	out := l.without("RACK_URL", 0, "build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", "--description", "by hand", l.app("one"))
-	t.Log(out)
+	out = l.without("RACK_URL", 0, append([]string{"build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web"}, args...)...)
 	m := ids.FindStringSubmatch(out)
 	if m == nil {
-		t.Fatalf("no ids in:\n%s", out)
+		l.Fatalf("no ids in:\n%s", out)
 	}
-	build, release := m[1], m[2]
+	return m[1], m[2], out
+}
+
+// TestDeliveryByAWS: a build that is made here and recorded without the rack is one
+// like all others for the rack. What it took is what the table of permissions has,
+// and no secret is in what it said or stored.
+func TestDeliveryByAWS(t *testing.T) {
+	l := newEstateLab(t)
+	l.wrapper()
+	l.do(0, "apps", "create", "web")
+	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
+	l.addRegistry("other.example", "battery-staple")
+	l.forget()
+	source := l.app("one")
+	l.entrypoint(source)
+	build, release, out := l.build("--description", "by hand", "--git-sha", "0123abc", source)
+	l.comparePermissions()
+	l.has(out, "aws (as delivery says)", "Injecting: convox-env\n")
 	l.has(l.do(0, "builds", "--app", "web"), build+"  complete  "+release)
-	l.has(l.do(0, "builds", "info", "--app", "web", build), "by hand")
-	l.has(l.do(0, "builds", "logs", "--app", "web", build), "Running: docker push "+strings.TrimPrefix(l.server.URL, "http://")+"/office/web:web."+build)
-	l.has(l.do(0, "releases", "--app", "web"), release)
-	l.has(l.do(0, "releases", "info", "--app", "web", release), "SECRET")
+	info := l.do(0, "builds", "info", "--app", "web", "--json", build)
+	l.has(info, `"by hand"`, `"0123abc"`, `"entrypoint": "/bin/echo hello"`, `"object://web/build/`+build+`/logs"`, `services:\n`)
+	logs := l.do(0, "builds", "logs", "--app", "web", build)
+	l.has(logs, "Running: docker push "+l.host()+"/office/web:web."+build)
+	l.has(l.do(0, "releases", "--app", "web"), release+"          "+build)
+	l.has(l.do(0, "releases", "info", "--app", "web", release), "SECRET", "by hand")
 	l.do(0, "builds", "export", "--app", "web", "--file", filepath.Join(l.dir, "one.tgz"), build)
 	l.do(0, "promote", "--app", "web", release)
 	l.has(l.do(0, "env", "get", "--app", "web"), "SECRET=correct-horse")
 	l.has(l.do(0, "apps"), release)
-	if heard := l.stacks.Heard(l.topic); len(heard) != 1 || !strings.Contains(heard[0], `"id":"`+build+`"`) {
+	heard := l.stacks.Heard(l.topic)
+	if len(heard) != 1 || !strings.HasPrefix(heard[0], `build:create {"action":"build:create","data":{"app":"web","id":"`+build+`","rack":"office","release_id":"`+release+`"},"status":"success",`) {
 		t.Errorf("heard %q", heard)
+	}
+	for _, secret := range []string{"correct-horse", "battery-staple", "AWS4-HMAC"} {
+		if said := out + info + logs + strings.Join(heard, "") + l.everything(); strings.Contains(said, secret) {
+			t.Errorf("%s is said or stored:\n%s", secret, said)
+		}
+	}
+}
+
+// TestDeliveryDeploys: the rack itself promotes.
+func TestDeliveryDeploys(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	out := l.do(0, "deploy", "--external", "--delivery", "aws", "--app", "web", l.app("one"))
+	m := ids.FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("no ids in:\n%s", out)
+	}
+	l.has(out, "by aws (as delivery says)", "Release "+m[2]+" is live\n")
+	l.has(l.without("RACK_URL", 2, "deploy", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", l.app("one")), "password: is required")
+	l.has(l.without("RACK_URL", 2, "build", "--external", "--delivery", "aws", l.app("one")), "rack: is required", "app: is required")
+}
+
+// TestDeliveriesAreEqual: whichever way the images go, they are the same, and by AWS
+// nothing is sent that is there.
+func TestDeliveriesAreEqual(t *testing.T) {
+	l := newEstateLab(t)
+	l.wrapper()
+	l.do(0, "apps", "create", "web")
+	source := l.app("one")
+	l.fake.Moved()
+	build, _, _ := l.build(source)
+	first, uploaded, _ := l.fake.Moved()
+	want := l.fake.Digest(appRepo, "web."+build)
+	if want == "" || len(uploaded) < 4 {
+		t.Fatalf("the image is %q, of %q", want, uploaded)
+	}
+	out := l.do(0, "build", "--external", "--delivery", "import", "--app", "web", source)
+	imported := regexp.MustCompile(`Build +(B[A-Z]{10})`).FindStringSubmatch(l.do(0, "releases", "info", "--app", "web", regexp.MustCompile(`R[A-Z]{10}`).FindString(out)))[1]
+	if got := l.fake.Digest(appRepo, "web."+imported); got != want || imported == build {
+		t.Errorf("by import the image of %s is %s, by aws it is %s", imported, got, want)
+	}
+	out = l.do(1, "build", "--external", "--delivery", "repository", "--app", "web", source)
+	l.has(out, "the images of this rack are in the registry "+l.host()+"/office, to which it lends no credentials")
+	out = l.do(0, "build", "--external", "--delivery", "repository", "--rack", "local", "--app", "web", source)
+	l.has(out, "by repository (as delivery says)", "@"+want+"\n")
+	layers := l.layers("web." + build)
+	l.fake.Moved()
+	next, _, _ := l.build(l.app("two"))
+	second, uploaded, mounted := l.fake.Moved()
+	var changed []string
+	for _, digest := range l.layers("web." + next) {
+		if !slices.Contains(layers, digest) {
+			changed = append(changed, digest)
+		}
+	}
+	slices.Sort(changed)
+	if !slices.Equal(uploaded, changed) || len(changed) != 2 || len(mounted) > 0 {
+		t.Errorf("sent %q, mounted %q, want the changed layer and the configuration, %q", uploaded, mounted, changed)
+	}
+	fmt.Printf("delivery by aws: first build %d bytes sent, the next with one changed file %d\n", first, second)
+	if second*100 > first {
+		t.Errorf("%d bytes were sent after %d", second, first)
+	}
+}
+
+// TestDeliveryMounts: layers of other repositories of the registry are not sent, and
+// are if they may not be taken.
+func TestDeliveryMounts(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	build, _, _ := l.build(l.app("one"))
+	l.fake.Make("office/base", false)
+	l.copyImage("web."+build, "office/base:1")
+	layers := l.layers("web." + build)
+	l.fake.Make("office/side", false)
+	l.stacks.Put(estatetest.Stack{Name: "office-web", Tags: map[string]string{"System": "convox", "Type": "app", "Rack": "office", "Name": "web", "Generation": "2"},
+		Resources: [][2]string{{"Settings", appBucket}, {"Registry", "office/side"}}})
+	dir := l.app("one")
+	if err := os.WriteFile(filepath.Join(dir, "convox.yml"), []byte("services:\n  web:\n    image: "+l.host()+"/office/base:1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l.fake.Moved()
+	l.build(dir)
+	_, uploaded, mounted := l.fake.Moved()
+	if want := layers[:len(layers)-1]; !slices.Equal(mounted, slices.Sorted(slices.Values(want))) || len(uploaded) != 1 {
+		t.Errorf("mounted %q, want %q; sent %q", mounted, want, uploaded)
+	}
+}
+
+// TestDeliveryKilled: whatever was written last before the process was killed, no
+// release is without its environment and its build, the last stage of the step ends
+// the build, and the next run ends in a right state.
+func TestDeliveryKilled(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
+	source := l.app("one")
+	l.entrypoint(source)
+	l.build(source)
+	complete := 1 // builds
+	for n := 0; ; n++ {
+		l.killAfter(n)
+		state := filepath.Join(l.dir, fmt.Sprint("state", n))
+		l.environ = append(l.environ, "GITHUB_ACTIONS=true", "GITHUB_STATE="+state)
+		out, status := l.try("build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source)
+		l.environ = l.environ[:len(l.environ)-2]
+		l.heal()
+		id := remembered(t, state)
+		if status == 0 {
+			if n < 7 || id != "" {
+				t.Errorf("after %d writes there was nothing left to do, and %q is remembered", n, id)
+			}
+			break
+		}
+		t.Logf("killed after %d writes, build %q", n, id)
+		made := regexp.MustCompile(`Build:   (B[A-Z]{10})`).FindStringSubmatch(out)
+		if (made == nil) != (id == "") || (n == 0) != (id == "") {
+			t.Errorf("after %d writes %q is remembered:\n%s", n, id, out)
+		}
+		l.checkRecords(n, id)
+		if id != "" {
+			l.environ = append(l.environ, "GITHUB_ACTIONS=true", "STATE_estate="+id, "INPUT_RACK=office", "INPUT_APP=web")
+			l.without("RACK_URL", 0, "post")
+			l.environ = l.environ[:len(l.environ)-4]
+			complete += l.checkEnded(n, id)
+		}
+	}
+	l.build(source)
+	complete += 2
+	if got := strings.Count(l.do(0, "builds", "--app", "web", "--limit", "50"), "  complete  "); got != complete {
+		t.Errorf("%d builds are complete, want %d:\n%s", got, complete, l.do(0, "builds", "--app", "web", "--limit", "50"))
 	}
 }
