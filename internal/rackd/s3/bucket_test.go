@@ -124,7 +124,9 @@ func TestErrors(t *testing.T) {
 		"no permission to list": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:ListBucket") }, nil, s3.ErrDenied,
 			"access denied: grant s3:ListBucket on arn:aws:s3:::rack-objects to " + s3test.User},
 		"no permission to write": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:PutObject") },
-			func(ctx context.Context, s *s3.Store) error { return s.PutObject(ctx, "web", "a", strings.NewReader("")) }, s3.ErrDenied, "grant s3:PutObject on " + objects},
+			func(ctx context.Context, s *s3.Store) error {
+				return s.PutObject(ctx, "web", "a", strings.NewReader(""))
+			}, s3.ErrDenied, "grant s3:PutObject on " + objects},
 		"another region": {func(_ *lab, o *s3.Options) { o.Config.Region = "us-west-2" }, nil, s3.ErrRegion,
 			"S3: bucket rack-objects: wrong region (s3:ListBucket): the bucket is in eu-west-1, and was looked for in us-west-2"},
 		"no bucket":           {func(_ *lab, o *s3.Options) { o.Bucket = "none" }, nil, s3.ErrNoBucket, "S3: bucket none: no such bucket (s3:ListBucket)"},
