@@ -157,7 +157,7 @@ func TestStoreInputs(t *testing.T) {
 	in := StoreInputs{Name: "Our Office", Records: "dynamodb://?kms-key=alias/a", Objects: "s3://bucket/a/b/?region=us-east-2&app=web"}
 	records, _ := in.records()
 	objects, _ := in.objects()
-	if want := (recordsPlace{prefix: "our-office", key: "alias/a"}); records != want {
+	if want := (recordsPlace{key: "alias/a"}); records != want || records.tables(in.Name).Builds != "our-office-builds" {
 		t.Errorf("records are %+v", records)
 	}
 	if want := (objectsPlace{region: "us-east-2", bucket: "bucket", prefix: "a/b", app: "web"}); objects != want {

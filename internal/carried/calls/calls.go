@@ -25,22 +25,22 @@ func Absolute(program []byte) { change(program, 1) }
 // Relative takes back what Absolute did.
 func Relative(program []byte) { change(program, ^uint32(0)) }
 
-// change adds the place of each call to its distance, as often as times says. What
-// is taken for a call stays one, so that the way back finds the same ones: the
-// uppermost byte of a distance has only copies of its sign, before and after.
+// change adds the place of each call to its distance, as often as times says. The way
+// back finds the same calls: the uppermost byte of a distance has only copies of its
+// sign, before and after; and what follows a byte that looks like a call is passed
+// over even if it is none, so that nothing that was looked at is changed later.
 func change(program []byte, times uint32) {
 	code := codeOf(program)
 	for i := 0; i+callSize <= len(code); i++ {
 		if op := code[i]; op != 0xE8 && op != 0xE9 {
 			continue
 		}
-		if top := code[i+4]; top != 0 && top != 0xFF {
-			continue
-		}
 		distance := code[i+1 : i+callSize]
-		const unused = 32 - bitsOfPlaces
-		sum := binary.LittleEndian.Uint32(distance) + times*uint32(i)
-		binary.LittleEndian.PutUint32(distance, uint32(int32(sum<<unused)>>unused))
+		if top := distance[3]; top == 0 || top == 0xFF {
+			const unused = 32 - bitsOfPlaces
+			sum := binary.LittleEndian.Uint32(distance) + times*uint32(i)
+			binary.LittleEndian.PutUint32(distance, uint32(int32(sum<<unused)>>unused))
+		}
 		i += callSize - 1
 	}
 }
