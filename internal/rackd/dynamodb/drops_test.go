@@ -3,6 +3,7 @@ package dynamodb_test
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -111,6 +112,48 @@ func TestDropWithinDrop(t *testing.T) {
 	}
 }
 
+// A drop that was killed while it removed releases is finished, and forgotten, by
+// another while somebody lists the releases: those that are left are not seen.
+func TestDropsEndWithinLists(t *testing.T) {
+	ctx := t.Context()
+	for step := 1; ; step++ {
+		l := newLab(t).init(t)
+		s := l.open(t)
+		fillBuilds(t, s.Stores())
+		b := rack.Build{ID: "BA", App: "web", Started: at(1)}
+		l.killAfter(4) // begun, in the trash, marked, and one release removed
+		if err := s.DropBuild(ctx, b); !errors.Is(err, errKilled) {
+			t.Fatal(err)
+		}
+		l.heal()
+		if left := scan(t, l, l.tables.Releases); len(left) != 3 {
+			t.Fatalf("%d releases are left", len(left))
+		}
+		var once sync.Mutex
+		calls, other := 0, l.open(t)
+		l.fault = func(string) error {
+			once.Lock()
+			defer once.Unlock()
+			if calls++; calls == step {
+				l.heal()
+				_, err := other.Dropped(ctx)
+				if err := errors.Join(err, other.ForgetBuild(ctx, b)); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		got := must2(s.ListReleases(ctx, "web", 0))(t)
+		l.heal()
+		if calls < step {
+			return // the list was made of fewer calls
+		}
+		if len(got) != 2 || got[0].ID != "R3" || got[1].ID != "R1" {
+			t.Errorf("finished before call %d of a list: %v", step, got)
+		}
+	}
+}
+
 // A text that is too long for an item is stored once for all changes of the rest.
 func TestLongTextsStay(t *testing.T) {
 	l := newLab(t).init(t)
@@ -128,7 +171,9 @@ func TestLongTextsStay(t *testing.T) {
 	for _, status := range []string{rack.BuildRunning, rack.BuildComplete} {
 		next := b
 		next.Status = status
-		l.killAfter(1) // which is the change itself: its manifest is not written again, nor removed
+		if status == rack.BuildRunning {
+			l.killAfter(1) // which is the change itself: its manifest is not written again
+		}
 		must(t, s.SwapBuild(ctx, b, next))
 		l.heal()
 		if b = must2(s.Build(ctx, "web", "BA"))(t); b != next {
