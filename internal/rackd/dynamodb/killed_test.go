@@ -154,6 +154,7 @@ type killing struct {
 func (k killing) kill(t *testing.T, writes, first int) (survived bool) {
 	t.Helper()
 	l := newLab(t).init(t)
+	l.late = true // nothing may depend on what the index shows
 	s := l.open(t)
 	k.fill(t, s.Stores())
 	must(t, k.before(s.Stores()))

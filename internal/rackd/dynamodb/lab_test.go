@@ -78,6 +78,7 @@ type lab struct {
 	fault func(operation string) error
 	lose  func(operation string) bool            // of the answer
 	reply func(operation, request string) string // in the place of DynamoDB; "" leaves it to that
+	late  bool                                   // the index shows nothing yet
 }
 
 var errKilled = errors.New("the process was killed")
@@ -141,12 +142,19 @@ func (l *lab) Do(r *http.Request) (*http.Response, error) {
 	l.mu.Lock()
 	lose, reply := l.lose, l.reply
 	l.mu.Unlock()
-	if reply != nil {
+	if reply != nil || l.late {
 		request, err := io.ReadAll(r.Body)
 		if err != nil {
 			return nil, err
 		}
-		if text := reply(operation, string(request)); text != "" {
+		text := ""
+		if reply != nil {
+			text = reply(operation, string(request))
+		}
+		if l.late && text == "" && strings.Contains(string(request), `"IndexName"`) {
+			text = `{"Items": [], "Count": 0, "ScannedCount": 0}`
+		}
+		if text != "" {
 			status := http.StatusOK
 			if strings.Contains(text, "__type") {
 				status = http.StatusBadRequest

@@ -87,6 +87,9 @@ func (s *Store) split(ctx context.Context, was stored, whole texts) (item texts,
 	item = maps.Clone(whole)
 	for size(item) > maxItem {
 		name := longest(item)
+		if name == "" {
+			break // for DynamoDB to refuse
+		}
 		at := was.item[name+piecesOf]
 		if at == "" || was.whole[name] != item[name] {
 			if at, err = s.writePieces(ctx, item[name]); err != nil {
@@ -133,7 +136,7 @@ func (s *Store) replace(ctx context.Context, at place, was stored, next texts) (
 		return false, s.removePieces(ctx, made...)
 	}
 	old := slices.DeleteFunc(piecesIn(was.item), func(at string) bool { return slices.Contains(piecesIn(item), at) })
-	s.removePieces(ctx, old...) // in vain: nothing reads them, and the record is stored
+	s.removePieces(ctx, old...) // if they stay, nothing reads them; the record is stored
 	return true, nil
 }
 
