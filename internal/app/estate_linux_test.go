@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/convox-ci/convox-ci/internal/estate/estatetest"
+	"github.com/convox-ci/convox-ci/internal/rackd/dynamodb"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3/s3test"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr/ecrtest"
 )
@@ -63,14 +64,23 @@ func newEstateLab(t *testing.T) *estateLab {
 			t.Fatal(err)
 		}
 	}
-	l.stacks.Put(estatetest.Stack{Name: "office", Tags: map[string]string{"System": "convox", "Type": "rack"}, Outputs: map[string]string{
-		"DynamoBuilds": "office-builds", "DynamoReleases": "office-releases", "SettingsBucket": rackBucket, "EncryptionKey": l.key,
-		"NotificationTopic": l.topic, "Version": "20260421000000"}})
-	l.stacks.Put(estatetest.Stack{Name: "office-web", Tags: map[string]string{"System": "convox", "Type": "app", "Rack": "office", "Name": "web", "Generation": "2"},
-		Resources: [][2]string{{"LogGroup", "group"}, {"ServiceRole", "role"}, {"Settings", appBucket}, {"ExecutionRole", "role-2"}, {"Registry", appRepo}}})
+	l.stacks.Put(l.rackStack())
+	l.stacks.Put(l.appStack())
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", l.proxy(dynalite(t)))
 	l.serve("--name", "office", "--records", "dynamodb://?kms-key="+l.key, "--objects", "s3://"+appBucket+"?app=web")
 	return l
+}
+
+// rackStack and appStack are what CloudFormation has.
+func (l *estateLab) rackStack() estatetest.Stack {
+	return estatetest.Stack{Name: "office", Tags: map[string]string{"System": "convox", "Type": "rack"}, Outputs: map[string]string{
+		"DynamoBuilds": "office-builds", "DynamoReleases": "office-releases", "SettingsBucket": rackBucket, "EncryptionKey": l.key,
+		"NotificationTopic": l.topic, "Version": "20260421000000"}}
+}
+
+func (l *estateLab) appStack() estatetest.Stack {
+	return estatetest.Stack{Name: "office-web", Tags: map[string]string{"System": "convox", "Type": "app", "Rack": "office", "Name": "web", "Generation": "2"},
+		Resources: [][2]string{{"LogGroup", "group"}, {"ServiceRole", "role"}, {"Settings", appBucket}, {"ExecutionRole", "role-2"}, {"Registry", appRepo}}}
 }
 
 // serve starts the rack that stands for the v2 rack.
@@ -239,8 +249,9 @@ func TestDeliveryMounts(t *testing.T) {
 	l.copyImage("web."+build, "office/base:1")
 	layers := l.layers("web." + build)
 	l.fake.Make("office/side", false)
-	l.stacks.Put(estatetest.Stack{Name: "office-web", Tags: map[string]string{"System": "convox", "Type": "app", "Rack": "office", "Name": "web", "Generation": "2"},
-		Resources: [][2]string{{"Settings", appBucket}, {"Registry", "office/side"}}})
+	side := l.appStack()
+	side.Resources = [][2]string{{"Settings", appBucket}, {"Registry", "office/side"}}
+	l.stacks.Put(side)
 	dir := l.app("one")
 	if err := os.WriteFile(filepath.Join(dir, "convox.yml"), []byte("services:\n  web:\n    image: "+l.host()+"/office/base:1\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -296,4 +307,50 @@ func TestDeliveryKilled(t *testing.T) {
 	if got := strings.Count(l.do(0, "builds", "--app", "web", "--limit", "50"), "  complete  "); got != complete {
 		t.Errorf("%d builds are complete, want %d:\n%s", got, complete, l.do(0, "builds", "--app", "web", "--limit", "50"))
 	}
+}
+
+// TestDeliveryUnasked: AWS is taken only where it leads to the rack that is asked and
+// lets the build be recorded; else one line says why not.
+func TestDeliveryUnasked(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	source := l.app("one")
+	build := func(status int, words ...string) {
+		t.Helper()
+		out := l.do(status, "build", "--external", "--app", "web", source)
+		l.has(out, words...)
+		if status == 0 && !strings.Contains(words[0], "(credentials") && !strings.Contains(out, "Sending the images") {
+			t.Errorf("the images were not sent by import:\n%s", out)
+		}
+	}
+	build(0, "the images get to the Rack by aws (credentials of AWS lead to it)\n", "Release: R")
+
+	rack, web := l.rackStack(), l.appStack()
+	web.Tags["Generation"] = "1"
+	l.stacks.Put(web)
+	build(0, "by import (not by aws: the stack office-web in us-east-1 has the tag Generation=\"1\", and not Generation=2)\n")
+	web = l.appStack()
+	l.stacks.Put(web)
+	for denied, words := range map[string]string{
+		"cloudformation:DescribeStacks":     "AWS: access denied: grant cloudformation:DescribeStacks on the stack office to " + estatetest.User,
+		"cloudformation:ListStackResources": "AWS: access denied: grant cloudformation:ListStackResources on the stack office-web to " + estatetest.User,
+	} {
+		l.stacks.Deny(denied, true)
+		build(0, "by import (not by aws: "+words+")\n")
+		l.stacks.Deny(denied, false)
+	}
+	l.killAfter(0) // nothing may be written
+	l.s3.Allow("s3:PutObject")
+	build(1, "by aws (credentials of AWS lead to it)\n", "By import after all: the build could not be recorded: DynamoDB: access denied: grant dynamodb:PutItem on the table office-builds")
+	l.heal()
+	if err := dynamodb.Init(t.Context(), l.config(), dynamodb.TablesOf("other")); err != nil {
+		t.Fatal(err)
+	}
+	rack.Outputs["DynamoReleases"] = "other-releases"
+	l.stacks.Put(rack)
+	build(0, "by import (not by aws: the stack office that the credentials of AWS lead to is another rack than the one that is asked: it has no release R")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	out := l.do(1, "build", "--external", "--delivery", "aws", "--app", "web", source)
+	l.has(out, "error: no credentials of AWS were found: set AWS_ACCESS_KEY_ID")
 }

@@ -71,6 +71,10 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 // errNoRegion is the error where nothing says in which region to look.
 var errNoRegion = errors.New("no region of AWS is set: set AWS_REGION to that of the Rack")
 
+// errNoCredentials is the error where the SDK finds none. What it says itself is about
+// all the places that it has looked at.
+var errNoCredentials = errors.New("no credentials of AWS were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have the job assume a role")
+
 // credentialsOfAWS is what the SDK of AWS finds. Where nobody has asked for it those
 // do not count that a machine on EC2 has anyway: to look for them takes seconds on
 // all others.
@@ -90,7 +94,7 @@ func credentialsOfAWS(ctx context.Context, asked bool) (aws.Config, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			return found, cause
 		}
-		return found, &ecr.Error{Kind: ecr.ErrNoCredentials, Text: "set AWS_ACCESS_KEY_ID, or let the job assume a role"}
+		return found, errNoCredentials
 	}
 	return found, nil
 }

@@ -58,6 +58,7 @@ type EstateOrder struct {
 // delivery is how a build that is made here gets to the rack.
 type delivery struct {
 	way, why  string
+	unasked   bool          // nobody has named the way
 	unwrapped bool          // the rack puts nothing before the entry points of images
 	books     Books         // that keep the record
 	images    bake.Registry // nil for the one that the build's repository names
@@ -82,12 +83,12 @@ func (j Job) delivery(ctx context.Context, in BuildInputs, app rack.App) (d deli
 	case in.Delivery == "" && in.Rack == LocalRack:
 		d.way, d.why = deliverByImport, "the rack is in this process"
 	case in.Delivery == "":
-		d.why = "its stacks were found"
+		d.why, d.unasked = "credentials of AWS lead to it", true
 		if failed := j.throughEstate(ctx, in, &d); failed != nil {
 			if ctx.Err() != nil {
 				return d, context.Cause(ctx)
 			}
-			d.way, d.why = deliverByImport, "not by aws: "+strings.ReplaceAll(failed.Error(), "\n", "; ")
+			d.way, d.why = deliverByImport, "not by aws: "+oneLine(failed)
 		}
 	}
 	return d, err
@@ -132,3 +133,6 @@ func (j Job) findEstate(ctx context.Context, in Target, asked bool) (Estate, err
 	}
 	return e, err
 }
+
+// oneLine is an error as a part of a sentence.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
