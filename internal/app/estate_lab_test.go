@@ -9,6 +9,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -30,6 +33,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd/kms"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3/s3test"
+	"github.com/convox-ci/convox-ci/internal/registry"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 )
 
@@ -77,7 +81,7 @@ func (l *estateLab) addRegistry(server, password string) {
 	if err != nil {
 		l.Fatal(err)
 	}
-	text, _ := json.Marshal(map[string]string{"server": server, "username": "me", "password": password})
+	text, _ := json.Marshal(map[string]string{"server": server, "username": "convox", "password": password})
 	sealed, err := key.Seal(l.Context(), string(text), "")
 	if err != nil {
 		l.Fatal(err)
@@ -252,6 +256,39 @@ func (l *estateLab) copyImage(tag, to string) {
 	img := l.image(appRepo + ":" + tag)
 	r, way := l.remote(to)
 	if err := remote.Write(r, img, way...); err != nil {
+		l.Fatal(err)
+	}
+}
+
+// private copies an image of the app to a registry that wants a password, and gives
+// its name there.
+func (l *estateLab) private(tag, password string) (ref string) {
+	l.Helper()
+	open := registry.Embedded(l.Context(), filepath.Join(l.dir, "private"), "")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, given, _ := r.BasicAuth(); given != password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="private"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		open.ServeHTTP(w, r)
+	}))
+	l.Cleanup(server.Close)
+	ref = strings.TrimPrefix(server.URL, "http://") + "/base:1"
+	r, err := name.ParseReference(ref)
+	if err != nil {
+		l.Fatal(err)
+	}
+	if err := remote.Write(r, l.image(appRepo+":"+tag), remote.WithAuth(&authn.Basic{Username: "convox", Password: password})); err != nil {
+		l.Fatal(err)
+	}
+	return ref
+}
+
+// file writes a file of a source.
+func (l *estateLab) file(source, name, text string) {
+	l.Helper()
+	if err := os.WriteFile(filepath.Join(source, name), []byte(text), 0o644); err != nil {
 		l.Fatal(err)
 	}
 }

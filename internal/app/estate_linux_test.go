@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -253,9 +252,7 @@ func TestDeliveryMounts(t *testing.T) {
 	side.Resources = [][2]string{{"Settings", appBucket}, {"Registry", "office/side"}}
 	l.stacks.Put(side)
 	dir := l.app("one")
-	if err := os.WriteFile(filepath.Join(dir, "convox.yml"), []byte("services:\n  web:\n    image: "+l.host()+"/office/base:1\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	l.file(dir, "convox.yml", "services:\n  web:\n    image: "+l.host()+"/office/base:1\n")
 	l.fake.Moved()
 	l.build(dir)
 	_, uploaded, mounted := l.fake.Moved()
@@ -353,4 +350,47 @@ func TestDeliveryUnasked(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	out := l.do(1, "build", "--external", "--delivery", "aws", "--app", "web", source)
 	l.has(out, "error: no credentials of AWS were found: set AWS_ACCESS_KEY_ID")
+}
+
+// TestDeliveryFails: a build that fails is a failed one with its log and without a
+// release; one that cannot be begun leaves nothing.
+func TestDeliveryFails(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	source := l.app("one")
+	args := []string{"build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source}
+	l.file(source, "convox.yml", "environment:\n  - NEEDED\nservices:\n  web:\n    build: .\n")
+	l.has(l.without("RACK_URL", 2, args...), "required env: NEEDED")
+	if out := l.do(0, "builds", "--app", "web"); strings.Contains(out, "  running") || strings.Contains(out, "  failed") {
+		t.Errorf("a build that could not begin is recorded:\n%s", out)
+	}
+	l.file(source, "convox.yml", "services:\n  web:\n    build: .\n")
+	l.file(source, "Dockerfile", "FROM scratch\nCOPY nothing /\n")
+	out := l.without("RACK_URL", 1, args...)
+	build := regexp.MustCompile(`Build:   (B[A-Z]{10})`).FindStringSubmatch(out)[1]
+	l.has(l.do(0, "builds", "--app", "web"), build+"  failed")
+	l.has(l.do(0, "builds", "logs", "--app", "web", build), "ERROR: build .: ")
+	l.fake.Deny("ecr:PutImage")
+	out = l.without("RACK_URL", 1, append(args[:len(args)-1:len(args)-1], l.app("one"))...)
+	l.has(out, "grant ecr:PutImage on arn:aws:ecr:us-east-1:123456789012:repository/office/web to ")
+	if out := l.do(0, "releases", "--app", "web"); regexp.MustCompile(`R[A-Z]{10}`).MatchString(out) {
+		t.Errorf("builds that have failed have releases:\n%s", out)
+	}
+}
+
+// TestDeliveryPulls: registries that were added to the rack are pulled from; where
+// they cannot be read, that is said, and the rest goes on.
+func TestDeliveryPulls(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	source := l.app("one")
+	build, _, _ := l.build(source)
+	ref := l.private("web."+build, "battery-staple")
+	l.file(source, "convox.yml", "services:\n  web:\n    image: "+ref+"\n  side:\n    build: .\n")
+	l.file(source, "Dockerfile", "FROM "+ref+"\nCOPY word /word\n")
+	l.addRegistry("http://"+ref[:strings.Index(ref, "/")], "battery-staple")
+	l.build(source)
+	l.s3.Deny("s3:ListBucket")
+	out := l.without("RACK_URL", 1, "build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source)
+	l.has(out, "The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: S3: bucket "+rackBucket+": access denied: grant s3:ListBucket on arn:aws:s3:::"+rackBucket)
 }
