@@ -256,8 +256,31 @@ func TestDeliveryMounts(t *testing.T) {
 	l.fake.Moved()
 	l.build(dir)
 	_, uploaded, mounted := l.fake.Moved()
-	if want := layers[:len(layers)-1]; !slices.Equal(mounted, slices.Sorted(slices.Values(want))) || len(uploaded) != 1 {
+	want := slices.Sorted(slices.Values(layers[:len(layers)-1]))
+	if !slices.Equal(mounted, want) || len(uploaded) != 1 {
 		t.Errorf("mounted %q, want %q; sent %q", mounted, want, uploaded)
+	}
+
+	// The same of an image that a Dockerfile names.
+	l.fake.Make("office/top", false)
+	side.Resources[1][1] = "office/top"
+	l.stacks.Put(side)
+	l.file(dir, "convox.yml", "services:\n  web:\n    build: .\n")
+	l.file(dir, "Dockerfile", "FROM "+l.host()+"/office/base:1\nCOPY word /other\n")
+	l.build(dir)
+	_, uploaded, mounted = l.fake.Moved()
+	if !slices.Equal(mounted, want) || len(uploaded) != 2 {
+		t.Errorf("mounted %q, want %q; sent %q", mounted, want, uploaded)
+	}
+
+	// Who may not take layers from there sends them.
+	l.fake.Make("office/last", false)
+	side.Resources[1][1] = "office/last"
+	l.stacks.Put(side)
+	l.fake.Before("ecr:InitiateLayerUpload", func() { l.fake.Deny("ecr:GetDownloadUrlForLayer") })
+	l.build(dir)
+	if _, uploaded, mounted = l.fake.Moved(); len(mounted) > 0 || len(uploaded) != len(want)+2 {
+		t.Errorf("mounted %q, sent %q", mounted, uploaded)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -63,8 +64,8 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 		keys = append([]authn.Keychain{addedKeychain{known(added), cloud}}, keys...)
 	}
 	p.keys = keyring{authn.NewMultiKeychain(keys...)}
-	images := &registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
-		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}
+	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
+		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}, opened.Host()}
 	return &estateOnsite{e, opened.Host(), images}, nil
 }
 
@@ -97,6 +98,20 @@ func credentialsOfAWS(ctx context.Context, asked bool) (aws.Config, error) {
 		return found, errNoCredentials
 	}
 	return found, nil
+}
+
+// mounter is a registry that takes layers from where base images are in it.
+type mounter struct {
+	*registry.Client
+	host string
+}
+
+// Note implements [bake.Mounter]. Where the image cannot be looked at, its layers are
+// sent.
+func (m mounter) Note(ctx context.Context, ref string) {
+	if strings.HasPrefix(ref, m.host+"/") {
+		m.Image(ctx, ref)
+	}
 }
 
 // known are registries with their credentials, as they were when they were read.
