@@ -318,7 +318,7 @@ func (l *estateLab) killAfter(n int) {
 // heal has nothing fail any more.
 func (l *estateLab) heal() {
 	l.mu.Lock()
-	l.kill = -1
+	l.kill, l.once = -1, false
 	l.mu.Unlock()
 	l.s3.Allow("s3:PutObject")
 }
@@ -330,6 +330,10 @@ func (l *estateLab) dead() bool {
 	l.writes++
 	if l.writes == l.kill {
 		l.s3.Deny("s3:PutObject") // from the next one on
+	}
+	if l.once && l.writes > l.kill {
+		l.s3.Allow("s3:PutObject")
+		return l.writes == l.kill+1
 	}
 	return l.kill >= 0 && l.writes > l.kill
 }

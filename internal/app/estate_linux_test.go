@@ -5,6 +5,7 @@ package app
 import (
 	"bytes"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/convox-ci/convox-ci/internal/estate/estatetest"
+	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd/dynamodb"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3/s3test"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr/ecrtest"
@@ -46,6 +48,7 @@ type estateLab struct {
 	written strings.Builder // what was stored in tables
 	writes  int             // to DynamoDB and S3
 	kill    int             // after how many of them all fail; -1 for never
+	once    bool            // only one does
 }
 
 func newEstateLab(t *testing.T) *estateLab {
@@ -116,8 +119,10 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 		}
 		l.mu.Unlock()
 		if operation == "PutItem" && l.dead() {
+			const answer = `{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","Message":"killed"}`
+			w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(answer))))
 			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, `{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","Message":"killed"}`)
+			io.WriteString(w, answer)
 			return
 		}
 		pass.ServeHTTP(w, r)
@@ -416,4 +421,42 @@ func TestDeliveryPulls(t *testing.T) {
 	l.s3.Deny("s3:ListBucket")
 	out := l.without("RACK_URL", 1, "build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source)
 	l.has(out, "The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: S3: bucket "+rackBucket+": access denied: grant s3:ListBucket on arn:aws:s3:::"+rackBucket)
+}
+
+// TestDeliveryMeetsAFault: where one write fails and the next ones do not, the build
+// is ended by the same run: as complete if its release was made, else as failed, with
+// its log.
+func TestDeliveryMeetsAFault(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	source := l.app("one")
+	l.entrypoint(source)
+	var ended []string
+	for n := 0; ; n++ {
+		l.mu.Lock()
+		l.once = true
+		l.mu.Unlock()
+		l.killAfter(n)
+		out, status := l.try("build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source)
+		l.heal()
+		if status == 0 {
+			break
+		}
+		m := regexp.MustCompile(`Build:   (B[A-Z]{10})`).FindStringSubmatch(out)
+		if m == nil {
+			continue
+		}
+		b, err := l.records().Build(t.Context(), "web", m[1])
+		_, missing := l.records().Release(t.Context(), "web", "R"+m[1][1:])
+		if err != nil || !b.Final() || (b.Status == rack.BuildComplete) != (missing == nil) || (b.Release != "") != (missing == nil) {
+			t.Errorf("after %d writes: %+v, %v, release: %v\n%s", n, b, err, missing, out)
+		}
+		if log := l.do(0, "builds", "logs", "--app", "web", m[1]); n < 5 && !strings.Contains(log, "ERROR: ") || n > 1 && !strings.Contains(log, "Building: .\n") {
+			t.Errorf("after %d writes the log is\n%s", n, log)
+		}
+		ended = append(ended, b.Status)
+	}
+	if want := "failed failed failed failed failed failed complete"; strings.Join(ended, " ") != want {
+		t.Errorf("builds were ended as %q, want %q", ended, want)
+	}
 }

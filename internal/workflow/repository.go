@@ -3,6 +3,7 @@ package workflow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -57,10 +58,10 @@ var errNoRepository = errors.New("the rack has named no repository for a build t
 func (w *workshop) fill(ctx context.Context, b *rack.Build) error {
 	repository, login, err := repositoryOf(b.Repository)
 	if err != nil {
-		return err
+		return w.faulted(err)
 	}
 	if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)}); err != nil {
-		return err
+		return w.faulted(err)
 	}
 	images := w.images
 	if images == nil {
@@ -71,12 +72,23 @@ func (w *workshop) fill(ctx context.Context, b *rack.Build) error {
 	}
 	if w.entrypoint != "" {
 		if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
-			return err
+			return w.faulted(err)
 		}
 	}
 	if err := w.settle(ctx, b.ID, ""); err != nil {
-		return err
+		return w.faulted(err)
 	}
+	return w.release(ctx, b)
+}
+
+// faulted puts a fault into the log that is none of the images.
+func (w *workshop) faulted(err error) error {
+	fmt.Fprintf(w.log, "ERROR: %v\n", err)
+	return err
+}
+
+// release makes the release of a build whose log is stored, and calls it complete.
+func (w *workshop) release(ctx context.Context, b *rack.Build) error {
 	w.released = true
 	r, err := w.books.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
 	if err != nil {
