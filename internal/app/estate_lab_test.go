@@ -406,6 +406,9 @@ func (l *estateLab) checkEnded(n int, id string) int {
 	l.Helper()
 	b, err := l.records().Build(l.Context(), "web", id)
 	_, missing := l.records().Release(l.Context(), "web", "R"+id[1:])
+	if listed := strings.Contains(l.do(0, "releases", "--app", "web", "--limit", "50"), id); listed != (b.Status == rack.BuildComplete) {
+		l.Errorf("after %d writes the build is %s, and that a release is listed is %v", n, b.Status, listed)
+	}
 	switch {
 	case err == nil && b.Status == rack.BuildComplete && missing == nil && b.Release == "R"+id[1:] && !b.Ended.IsZero():
 		return 1
