@@ -1,11 +1,14 @@
 package embedded
 
 import (
+	"context"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // TestWhatTheKernelIsTold makes groups on machines that are files. On the machine
@@ -120,4 +123,53 @@ func TestWhereAStepRuns(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGroupOutlivesItsBuild: a step of another build that runs in it keeps it, and
+// keeps the daemon from ending.
+func TestGroupOutlivesItsBuild(t *testing.T) {
+	root := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGroups(kernelGroups, root)
+		there := func(pattern string) bool {
+			return slices.ContainsFunc(g.parents(), func(dir string) bool {
+				found, _ := filepath.Glob(filepath.Join(dir, pattern))
+				return len(found) > 0
+			})
+		}
+		for _, patient := range []bool{true, false} {
+			end, err := g.begin("session", bounds{memory: 16 << 20})
+			if err != nil {
+				t.Fatal(err)
+			}
+			parent, leave := g.join([]string{"session"})
+			end()
+			if !there(filepath.Base(parent)) {
+				t.Error("the group is gone while a step needs it")
+			}
+			ctx, giveUp := context.WithCancel(t.Context())
+			closed := false
+			go func() {
+				if err := g.close(ctx); err != nil {
+					t.Error(err)
+				}
+				closed = true
+			}()
+			synctest.Wait()
+			if closed {
+				t.Error("closed while a step runs")
+			}
+			if patient {
+				leave()
+			}
+			giveUp()
+			synctest.Wait()
+			if !closed || there("") {
+				t.Errorf("closed: %v, with groups left: %v", closed, there(""))
+			}
+			if !patient {
+				leave()
+			}
+		}
+	})
 }

@@ -84,9 +84,9 @@ func unified(kernel string) bool {
 	return err == nil
 }
 
-// switchOn has the groups below one of v2 have limits of a resource. The kernel
-// refuses it for a group with processes of its own, as the first one of a container
-// has, and for resources that the group itself has no limits of.
+// switchOn has the groups below one of v2 have limits of a resource. In a group with
+// processes of its own, as the first one that a container sees has, memory cannot be
+// switched on, and with CPU it would be one whose groups are for threads alone.
 func switchOn(group, resource string) error {
 	all, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
 	if err != nil {
@@ -95,10 +95,18 @@ func switchOn(group, resource string) error {
 	if !slices.Contains(strings.Fields(string(all)), resource) {
 		return fmt.Errorf("the kernel has no control of %s in %s", resource, group)
 	}
+	kind, err := os.ReadFile(filepath.Join(group, "cgroup.type"))
+	inner := err == nil // the first group of a machine has no such file, and may have processes
+	if inner && strings.TrimSpace(string(kind)) != "domain" {
+		return fmt.Errorf("%s has only groups of threads below it", group)
+	}
 	name := filepath.Join(group, "cgroup.subtree_control")
 	on, err := os.ReadFile(name)
 	if err != nil || slices.Contains(strings.Fields(string(on)), resource) {
 		return err
+	}
+	if procs, err := os.ReadFile(filepath.Join(group, "cgroup.procs")); inner && (err != nil || len(procs) > 0) {
+		return errors.Join(fmt.Errorf("the control of %s below %s cannot be switched on, since processes run in it", resource, group), err)
 	}
 	if err := os.WriteFile(name, []byte("+"+resource), 0); err != nil {
 		return fmt.Errorf("the control of %s below %s cannot be switched on: %w", resource, group, err)
