@@ -78,7 +78,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 
 // ofRack are the limits in the words of the rack.
 func (in BuildLimits) ofRack() rackd.Limits {
-	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Step: image.Limits{CPU: in.CPU, Memory: in.Memory}}
+	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Build: image.Limits{CPU: in.CPU, Memory: in.Memory}}
 }
 
 // convoxEnv is the program that is put into images.

@@ -17,15 +17,15 @@ type Spec struct {
 	NoCache    bool     // build every step anew
 	Layout     string   // directory that the image is written to, as an OCI image layout
 	Cache      Cache    // in registries
-	Limits     Limits   // of each step
+	Limits     Limits   // of the whole build
 }
 
-// Limits say how much one step of a build may take. Of steps that several builds
-// share, the widest count. A builder that cannot hold them runs steps without.
+// Limits say how much the steps of a build may take together; some builders can hold
+// them for each step alone. Of steps that several builds share, the widest count. A
+// builder that cannot hold them runs steps without.
 type Limits struct {
 	CPU    int // in 1/1024 of one CPU, as Amazon ECS counts; 0 for no limit, else at least LeastCPU
 	Memory int // in MB of 1<<20 bytes; 0 for no limit, else at least LeastMemory
-	Swap   int // of memory and what of it is swapped out together, likewise; 0 for as much as the builder likes
 }
 
 // The smallest limits, which are Docker's: the kernel divides time no finer than a
