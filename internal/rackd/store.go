@@ -17,6 +17,8 @@ import (
 // it, by whichever process that shares the store. The texts of records are UTF-8,
 // and those of manifests as long as [MaxManifest]; a record comes back equal to the
 // one that was stored. Environments and passwords are for the store to keep secret.
+// An id is that of one build or release of the whole rack: a store may answer with
+// [rack.ErrConflict] to another app that comes with it.
 type Stores struct {
 	Apps       Apps
 	Builds     Builds

@@ -14,6 +14,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/convox-ci/convox-ci/internal/rackd"
+	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 )
 
 // lockTimeout is how long to wait for a process that is just leaving the data,
@@ -40,7 +41,7 @@ type Store struct {
 	db      *bbolt.DB
 	objects *os.Root
 	owner   string
-	key     []byte // that secrets are sealed with
+	key     vault.Key // that secrets are sealed with
 }
 
 // recordsFile has all records.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
+	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 )
 
 var _ rackd.Registries = (*Store)(nil)
@@ -19,7 +20,7 @@ const registriesBucket = "registries"
 // is in the envelope alone. Records of earlier versions of this program have none.
 type sealedRegistry struct {
 	rack.Registry
-	Sealed *envelope `json:"sealed,omitempty"`
+	Sealed *vault.Envelope `json:"sealed,omitempty"`
 }
 
 func (s *Store) sealRegistry(r rack.Registry) (sealedRegistry, error) {

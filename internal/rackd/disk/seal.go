@@ -1,9 +1,7 @@
 package disk
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -13,86 +11,24 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 )
 
-// envelope is a sealed text, in the form in which racks store one: a key of its
-// own has sealed it, and that key is sealed with the key of the data.
-type envelope struct {
-	Text  []byte `json:"c"` // with its tag
-	Key   []byte `json:"k"` // behind the nonce that it was sealed with
-	Nonce []byte `json:"n"` // of the text
+// seal seals a text with the key of the data.
+func (s *Store) seal(text, about string) (*vault.Envelope, error) {
+	return s.key.Seal(context.Background(), text, about) // nothing to wait for
 }
-
-// seal seals a text. about is what it belongs to: it cannot be opened as if it
-// belonged to anything else.
-func (s *Store) seal(text, about string) (*envelope, error) {
-	outer, err := outerSeal(s.key)
-	if err != nil {
-		return nil, err
-	}
-	key := make([]byte, keySize)
-	rand.Read(key) // never fails
-	inner, err := innerSeal(key)
-	if err != nil {
-		return nil, err
-	}
-	e := &envelope{Key: outer.Seal(nil, nil, key, []byte(about)), Nonce: make([]byte, inner.NonceSize())}
-	rand.Read(e.Nonce)
-	e.Text = inner.Seal(nil, e.Nonce, []byte(text), []byte(about))
-	return e, nil
-}
-
-// errSealed is the error for what was sealed with another key, for something
-// else, or was changed since.
-var errSealed = errors.New("a sealed record cannot be opened with the key of the data")
 
 // open opens what seal has sealed.
-func (s *Store) open(e *envelope, about string) (string, error) {
-	outer, err := outerSeal(s.key)
-	if err != nil {
-		return "", err
-	}
-	key, err := outer.Open(nil, nil, e.Key, []byte(about))
-	if err != nil || len(key) != keySize {
-		return "", errSealed
-	}
-	inner, err := innerSeal(key)
-	if err != nil {
-		return "", err
-	}
-	if len(e.Nonce) != inner.NonceSize() {
-		return "", errSealed
-	}
-	text, err := inner.Open(nil, e.Nonce, e.Text, []byte(about))
-	if err != nil {
-		return "", errSealed
-	}
-	return string(text), nil
-}
-
-// outerSeal seals keys, and puts a nonce in front by itself.
-func outerSeal(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
-// innerSeal seals texts.
-func innerSeal(key []byte) (cipher.AEAD, error) {
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+func (s *Store) open(e *vault.Envelope, about string) (string, error) {
+	return s.key.Open(context.Background(), e, about)
 }
 
 // sealedRelease is a release as it is stored: its environment is in the envelope
 // alone. Records of earlier versions of this program have none.
 type sealedRelease struct {
 	rack.Release
-	Sealed *envelope `json:"sealed,omitempty"`
+	Sealed *vault.Envelope `json:"sealed,omitempty"`
 }
 
 func (s *Store) sealRelease(r rack.Release) (sealedRelease, error) {
@@ -128,7 +64,7 @@ const (
 // an earlier version of this program has stored in plain text.
 func (s *Store) unlock(dir string) error {
 	path := filepath.Join(dir, keyFile)
-	check, err := get[*envelope](s, keyCheck, metaBucket)
+	check, err := get[*vault.Envelope](s, keyCheck, metaBucket)
 	isNew := errors.Is(err, rack.ErrNotFound)
 	if err != nil && !isNew {
 		return err
@@ -147,7 +83,7 @@ func (s *Store) unlock(dir string) error {
 		if check, err = s.seal("", checkSeal); err != nil {
 			return err
 		}
-		if err := swap(s, change[*envelope]{next: check, isNew: true, key: keyCheck}, metaBucket); err != nil {
+		if err := swap(s, change[*vault.Envelope]{next: check, isNew: true, key: keyCheck}, metaBucket); err != nil {
 			return err
 		}
 	}

@@ -12,13 +12,13 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
-// fill stores one record of each kind of an app.
+// fill stores one record of each kind of an app, with its name in their ids.
 func fill(t *testing.T, s rackd.Stores, app string) {
 	t.Helper()
 	ctx := t.Context()
 	must(t, s.Apps.SwapApp(ctx, rack.App{}, rack.App{Name: app}))
-	must(t, s.Builds.SwapBuild(ctx, rack.Build{}, rack.Build{ID: "BA", App: app, Started: at(1)}))
-	must(t, s.Releases.AddRelease(ctx, rack.Release{ID: "RA", App: app, Created: at(1)}))
+	must(t, s.Builds.SwapBuild(ctx, rack.Build{}, rack.Build{ID: "B" + app, App: app, Started: at(1)}))
+	must(t, s.Releases.AddRelease(ctx, rack.Release{ID: "R" + app, App: app, Created: at(1)}))
 }
 
 func testRemoval(t *testing.T, open func() rackd.Stores) {
@@ -35,11 +35,11 @@ func testRemoval(t *testing.T, open func() rackd.Stores) {
 	s = open()
 	_, err := s.Apps.App(ctx, "web")
 	wantKind(t, "app", err, rack.ErrNotFound)
-	wantNoBuild(t, s, "web", "BA")
-	wantNoRelease(t, s, "web", "RA")
+	wantNoBuild(t, s, "web", "Bweb")
+	wantNoRelease(t, s, "web", "Rweb")
 	wantApp(t, s, rack.App{Name: "web-2"})
-	wantBuild(t, s, rack.Build{ID: "BA", App: "web-2", Started: at(1)})
-	wantRelease(t, s, rack.Release{ID: "RA", App: "web-2", Created: at(1)})
+	wantBuild(t, s, rack.Build{ID: "Bweb-2", App: "web-2", Started: at(1)})
+	wantRelease(t, s, rack.Release{ID: "Rweb-2", App: "web-2", Created: at(1)})
 	fill(t, s, "web") // the name is free again
 }
 

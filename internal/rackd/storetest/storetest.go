@@ -49,6 +49,7 @@ func Records(t *testing.T, fresh func(t *testing.T) (open func() rackd.Stores)) 
 		{"dropped builds are in the trash", testTrash},
 		{"nothing is dropped that has changed", testStaleDrop},
 		{"a build is dropped or changed", testRacingDrop},
+		{"nobody sees half of a drop", testWholeDrops},
 		{"lists are of now", testFreshLists},
 		{"long lists", testLongLists},
 	})

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -24,9 +26,9 @@ func wantTrash(t *testing.T, s rackd.Stores, want ...rack.Build) {
 func testTrash(t *testing.T, open func() rackd.Stores) {
 	s, ctx := open(), t.Context()
 	wantTrash(t, s)
-	// A build of each of two apps with the same id, and one that stays.
+	// A build of each of two apps, and one that stays.
 	one := rack.Build{ID: "BA", App: "a", Status: rack.BuildComplete, Release: "RA", Manifest: "text", Started: at(1), Ended: at(2)}
-	two := rack.Build{ID: "BA", App: "a-b", Status: rack.BuildFailed, Started: at(3)}
+	two := rack.Build{ID: "BC", App: "a-b", Status: rack.BuildFailed, Started: at(3)}
 	stays := rack.Build{ID: "BB", App: "a", Started: at(4)}
 	for _, b := range []rack.Build{one, two, stays} {
 		must(t, s.Builds.SwapBuild(ctx, rack.Build{}, b))
@@ -41,7 +43,7 @@ func testTrash(t *testing.T, open func() rackd.Stores) {
 	must(t, s.Trash.DropBuild(ctx, two))
 	s = open()
 	wantTrash(t, s, one, two)
-	for _, gone := range []struct{ app, build, release string }{{"a", "BA", "RA"}, {"a", "BA", "RC"}, {"a-b", "BA", "RD"}} {
+	for _, gone := range []struct{ app, build, release string }{{"a", "BA", "RA"}, {"a", "BA", "RC"}, {"a-b", "BC", "RD"}} {
 		wantNoBuild(t, s, gone.app, gone.build)
 		wantNoRelease(t, s, gone.app, gone.release)
 	}
@@ -100,5 +102,40 @@ func testRacingDrop(t *testing.T, open func() rackd.Stores) {
 			wantBuild(t, s, next(won))
 			wantTrash(t, s)
 		}
+	}
+}
+
+// testWholeDrops reads while builds are dropped: all releases of a build are there,
+// or none.
+func testWholeDrops(t *testing.T, open func() rackd.Stores) {
+	s, ctx := open(), t.Context()
+	const releases = 4
+	for round := range 3 {
+		b := rack.Build{ID: "B" + string(rune('A'+round)), App: "web", Started: at(1)}
+		must(t, s.Builds.SwapBuild(ctx, rack.Build{}, b))
+		for i := range releases {
+			must(t, s.Releases.AddRelease(ctx, rack.Release{ID: "R" + b.ID + string(rune('a'+i)), App: "web", Build: b.ID, Created: at(i)}))
+		}
+		must(t, errors.Join(race(func(i int) error {
+			if i == 0 {
+				return errors.Join(s.Trash.DropBuild(ctx, b), s.Trash.ForgetBuild(ctx, b))
+			}
+			for was := releases; was > 0; {
+				list, err := s.Releases.ListReleases(ctx, "web", 0)
+				if err != nil {
+					return err
+				}
+				if len(list) != 0 && len(list) != releases || len(list) > was {
+					return fmt.Errorf("%d releases of %d are listed, before it were %d", len(list), releases, was)
+				}
+				was = len(list)
+			}
+			_, err := s.Builds.Build(ctx, "web", b.ID)
+			if !errors.Is(err, rack.ErrNotFound) {
+				return fmt.Errorf("the releases are gone and the build is not: %w", err)
+			}
+			return nil
+		})...))
+		wantTrash(t, s)
 	}
 }
