@@ -28,13 +28,15 @@ import (
 // generatedTables are the parts of the pages that are made from the code.
 func generatedTables(t *testing.T) map[string]string {
 	return map[string]string{
-		"inputs":             inputsTable(),
-		"inputs of commands": commandInputsTable(),
-		"outputs":            outputsTable(t),
-		"exit statuses":      statusTable(t),
-		"hints":              hintsTable(t),
-		"permissions on ecr": permissionsTable(),
-		"policy for ecr":     policyForECR(t),
+		"inputs":                inputsTable(),
+		"inputs of commands":    commandInputsTable(),
+		"outputs":               outputsTable(t),
+		"exit statuses":         statusTable(t),
+		"hints":                 hintsTable(t),
+		"permissions on ecr":    permissionsTable(),
+		"policy for ecr":        policyForECR(t),
+		"permissions of stores": storesTable(),
+		"policy for stores":     policyForStores(t),
 	}
 }
 
@@ -48,7 +50,7 @@ func commands() map[string][]options.Field {
 		"builds copy": new(workflow.CopyInputs), "releases": new(workflow.ListInputs), "releases info": new(workflow.ReleaseInfoInputs),
 		"releases manifest": new(workflow.ReleaseManifestInputs), "env": new(workflow.ListEnvInputs), "env get": new(workflow.EnvGetInputs),
 		"env set": new(workflow.EnvSetInputs), "apps": new(workflow.ConnectionInputs), "apps create": new(workflow.Target),
-		"racks": new(workflow.RacksInputs), "rack serve": new(app.ServeInputs),
+		"racks": new(workflow.RacksInputs), "rack serve": new(app.ServeInputs), "rack init": new(app.InitInputs),
 		"rack params": new(workflow.ConnectionInputs), "rack params set": new(workflow.SetRackParamsInputs), "rack token": new(workflow.TokenInputs),
 	} {
 		all[name] = options.Fields(in)

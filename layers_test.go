@@ -21,10 +21,14 @@ var mayImport = map[string][]string{
 	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
-	"internal/rackd/disk":      {"internal/rackd", "internal/rackd/vault", "internal/rack"},
-	"internal/rackd/dynamodb":  {"internal/rackd", "internal/rackd/vault", "internal/rack"},
-	"internal/rackd/storetest": {"internal/rackd", "internal/rack"},
-	"internal/rackd/vault":     nil,
+	"internal/rackd/disk":        {"internal/rackd", "internal/rackd/vault", "internal/rack"},
+	"internal/rackd/dynamodb":    {"internal/rackd", "internal/rackd/vault", "internal/rack"},
+	"internal/rackd/kms":         {"internal/rackd/vault"},
+	"internal/rackd/kms/kmstest": nil, // a stand-in for tests
+	"internal/rackd/s3":          {"internal/rackd", "internal/rack"},
+	"internal/rackd/s3/s3test":   nil, // a stand-in for tests
+	"internal/rackd/storetest":   {"internal/rackd", "internal/rack"},
+	"internal/rackd/vault":       nil,
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/image", "internal/options",
 		"internal/commit", "internal/summary"},
 	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
@@ -43,8 +47,9 @@ var mayImport = map[string][]string{
 	"internal/image":                   nil,
 	"internal/container":               nil,
 	"internal/convoxenv":               nil,
-	"internal/carried":                 nil,
-	"internal/carried/pack":            nil,
+	"internal/carried":                 {"internal/carried/calls"},
+	"internal/carried/calls":           nil,
+	"internal/carried/pack":            {"internal/carried/calls"},
 	"internal/registry":                nil,
 	"internal/registry/ecr":            {"internal/registry"},
 	"internal/registry/ecr/ecrtest":    {"internal/registry"}, // a stand-in for tests
@@ -72,8 +77,8 @@ var homes = map[string][]string{
 	"gopkg.in/yaml.v3":                        {"internal/manifest"},
 	"github.com/distribution/distribution/v3": {"internal/registry"},
 	"go.etcd.io/bbolt":                        {"internal/rackd/disk", "internal/image/buildkit/embedded"},
-	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
-	"github.com/aws/smithy-go":                {"internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/s3"},
+	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
+	"github.com/aws/smithy-go":                {"internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
 }
 
 // badNames say nothing about what is in a package.

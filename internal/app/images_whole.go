@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -29,7 +27,7 @@ type shelf struct {
 
 // shelf opens or starts the registry of a rack.
 func (r *runningRack) shelf(ctx context.Context, o rackOptions, cloud *ecr.Service) (s shelf, err error) {
-	if o.ecr != "" {
+	if o.elsewhere.images != "" {
 		if s, err = shelfOnECR(ctx, o, cloud); err != nil {
 			err = inputFault("registry", err)
 		}
@@ -51,10 +49,10 @@ func (r *runningRack) shelf(ctx context.Context, o rackOptions, cloud *ecr.Servi
 // below the name of the rack if it names nothing to put them below: others may
 // use the registry too.
 func shelfOnECR(ctx context.Context, o rackOptions, cloud *ecr.Service) (shelf, error) {
-	host, path, _ := strings.Cut(strings.TrimPrefix(o.ecr, ecrScheme), "/")
+	host, path, _ := strings.Cut(strings.TrimPrefix(o.elsewhere.images, ecrScheme), "/")
 	cacheName := rackd.BuildCacheName(o.name)
 	if path = strings.Trim(path, "/"); path == "" {
-		path = strings.TrimSuffix(cacheName, "-build-cache")
+		path = lowerName(o.name)
 	}
 	opened, err := cloud.Open(ctx, host, path)
 	if err != nil {
@@ -62,13 +60,6 @@ func shelfOnECR(ctx context.Context, o rackOptions, cloud *ecr.Service) (shelf, 
 	}
 	cache, err := opened.Repository(cacheName)
 	return shelf{name: opened.Name(), own: onlyKeychain{opened.Host(), cloud}, trusted: opened.Host(), stock: opened, cache: cache}, err
-}
-
-// cloud asks ECR with what the SDK of AWS finds for itself: variables and files of
-// its own, and what the machine is given. Nothing is looked for before a registry
-// on ECR is met.
-func cloud() *ecr.Service {
-	return ecr.New(ecr.Options{Config: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }})
 }
 
 // reach is the way to registries. What manifests name is guarded; the rack's own

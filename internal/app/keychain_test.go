@@ -87,7 +87,7 @@ func TestReach(t *testing.T) {
 		let     bool
 	}{{host, true}, {"elsewhere", false}, {"", false}} {
 		s := shelf{name: "elsewhere", trusted: test.trusted}
-		res, err := (&http.Client{Transport: s.reach(false, cloud())}).Get(server.URL)
+		res, err := (&http.Client{Transport: s.reach(false, ecr.New(ecr.Options{Config: (&account{}).config}))}).Get(server.URL)
 		if (err == nil) != test.let {
 			t.Errorf("with %q trusted: %v", test.trusted, err)
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
+	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 )
 
 // startRack puts a rack together. Everything that it keeps is below one
@@ -38,7 +39,12 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	cloud := cloud()
+	account := &account{}
+	stores, err := r.openStores(ctx, o.elsewhere.stores, store, account)
+	if err != nil {
+		return r, err
+	}
+	cloud := ecr.New(ecr.Options{Config: account.config})
 	shelf, err := r.shelf(ctx, o, cloud)
 	if err != nil {
 		return r, err
@@ -47,7 +53,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err := embedded.Sweep(state); err != nil {
 		p.notice("Build steps of a rack that was killed: " + err.Error())
 	}
-	keys := keychain(shelf.own, store, cloud)
+	keys := keychain(shelf.own, stores.Registries, cloud)
 	engine := &engine{root: state, mirrors: shelf.mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
 	run := filepath.Join(o.data, "run")
@@ -61,7 +67,7 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	}
 	server, err := rackd.New(ctx, rackd.Config{
 		Name: o.name, Password: o.password, Notice: p.notice, Registry: r.registry, Spool: filepath.Join(o.data, "spool"),
-		Stores:     store.Stores(),
+		Stores:     stores,
 		Baker:      &bake.Baker{Builder: engine, Registry: images, Wrapper: &entry.Wrapper{Programs: convoxEnv}},
 		Images:     images,
 		Containers: container.New(run, images.Image), Access: access, Cache: shelf.cache, Limits: o.limits.ofRack(),

@@ -22,7 +22,7 @@ type rackOptions struct {
 	name, password string
 	listen         string // address of the API
 	registry       string // address of the registry; "" is the default one, or any if that is taken
-	ecr            string // registry on ECR, by the input registry; "" for one of its own
+	elsewhere      elsewhere
 	data           string // directory of everything it keeps
 	owner          string // who it is, for those who want the data as well
 	tls            tlsOptions
@@ -30,6 +30,13 @@ type rackOptions struct {
 	keepBuilds     int  // of each app; 0 keeps all
 	limits         BuildLimits
 	notice         func(line string)
+}
+
+// elsewhere is what a rack does not keep in its data, by the inputs that say so; ""
+// is what it does.
+type elsewhere struct {
+	images string
+	stores StoreInputs
 }
 
 // inUseError says that another process has the data of the rack.
@@ -41,6 +48,7 @@ func (e *inUseError) Unwrap() error { return e.error }
 type runningRack struct {
 	address, registry string           // of the API, and what the names of images begin with
 	certificate       *tls.Certificate // that the API is served with; nil for none
+	stores            []string         // that are not in the data, in words
 	closers           []func() error
 }
 

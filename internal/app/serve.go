@@ -20,11 +20,11 @@ type ServeInputs struct {
 	Images   string         `env:"registry" usage:"registry on Amazon ECR to keep images in: ecr://ACCOUNT.dkr.ecr.REGION.amazonaws.com/PATH, or ecr:///PATH for that of the AWS credentials; repositories are below PATH (default: the name of the rack)"`
 	Data     options.Path   `env:"data" usage:"directory of everything the rack keeps (default: below the user's state directory)"`
 	Password options.Secret `env:"password" usage:"password that clients must give"`
-	Name     string         `env:"name" envDefault:"local" usage:"name of the rack"`
-	Keep     int            `env:"keep-builds" usage:"how many builds of each app are kept, with their releases, logs and images, besides those in use (default: all)"`
-	TLS      bool           `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
-	Cert     options.Path   `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
-	Key      options.Path   `env:"tls-key" usage:"PEM file of that certificate's private key"`
+	StoreInputs
+	Keep int          `env:"keep-builds" usage:"how many builds of each app are kept, with their releases, logs and images, besides those in use (default: all)"`
+	TLS  bool         `env:"tls-self-signed" envDefault:"false" usage:"serve the API over TLS, with a certificate that is made once and kept in the data"`
+	Cert options.Path `env:"tls-cert" usage:"PEM file of the certificate to serve the API over TLS with"`
+	Key  options.Path `env:"tls-key" usage:"PEM file of that certificate's private key"`
 	BuildLimits
 	Private string `env:"private-registries" accept:"allow,refuse" usage:"whether the images of manifests may be pulled from private addresses (default: allow if the API listens on loopback, else refuse)"`
 }
@@ -36,7 +36,7 @@ const ecrScheme = "ecr://"
 // whoever can reach them can run programs as the user who started the rack, or
 // replace the images of its apps.
 func (in *ServeInputs) Check(func(string) (string, bool)) error {
-	found := &options.Error{Problems: slices.Concat(in.wrongTLS(), in.wrongLimits(), in.wrongRegistry())}
+	found := &options.Error{Problems: slices.Concat(in.wrongTLS(), in.wrongLimits(), in.wrongRegistry(), in.wrongStores())}
 	for _, a := range []struct{ input, address, example string }{
 		{"listen", in.Listen, "127.0.0.1:5080"}, {"registry-listen", in.Registry, "127.0.0.1:5017"},
 	} {
@@ -97,7 +97,7 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 		return err
 	}
 	r, err := p.startRack(ctx, rackOptions{
-		name: in.Name, listen: in.Listen, registry: in.Registry, ecr: in.Images, data: data, password: in.Password.Reveal(), notice: p.notice,
+		name: in.Name, listen: in.Listen, registry: in.Registry, elsewhere: elsewhere{in.Images, in.StoreInputs}, data: data, password: in.Password.Reveal(), notice: p.notice,
 		tls:        tlsOptions{selfSigned: in.TLS, cert: string(in.Cert), key: string(in.Key)},
 		keepBuilds: in.Keep,
 		limits:     in.BuildLimits,
@@ -119,7 +119,11 @@ func (p *process) serve(ctx context.Context, in ServeInputs) error {
 	if in.TLS {
 		fmt.Fprintf(p.console, "          ca-file of clients: %s\n", filepath.Join(data, certificateFile))
 	}
-	fmt.Fprintf(p.console, "Data:     %s\nRegistry: %s\nRack:     RACK_URL=%s://%s%s\nReady\n", data, r.registry, scheme, user, r.address)
+	fmt.Fprintf(p.console, "Data:     %s\n", data)
+	for _, place := range r.stores {
+		fmt.Fprintln(p.console, place)
+	}
+	fmt.Fprintf(p.console, "Registry: %s\nRack:     RACK_URL=%s://%s%s\nReady\n", r.registry, scheme, user, r.address)
 	<-ctx.Done()
 	fmt.Fprintln(p.console, "Stopping")
 	err = r.close()

@@ -23,7 +23,8 @@ func (p *process) commands() *cobra.Command {
 		p.postCommand(),
 		p.buildsCommands(), p.releasesCommands(), p.envCommands(), p.appsCommands(),
 		verb(p, "racks", "List the racks of a console", "", on(p, shown(workflow.Racks, p.showRacks))),
-		group("rack", "A Rack as a whole", verb(p, "serve", "Be a Rack on this machine", "", p.serve), p.paramsCommands(),
+		group("rack", "A Rack as a whole", verb(p, "serve", "Be a Rack on this machine", "", p.serve),
+			verb(p, "init", "Make the tables and the bucket that rack serve keeps things in on AWS", "", p.initRack), p.paramsCommands(),
 			verb(p, "token", "Print a token of a Rack, to be used as the password of the user jwt", "", on(p, shown(workflow.Token, showText[workflow.TokenInputs](p))))),
 		&cobra.Command{Use: "version", Short: "Print the version", Args: refuseArguments, RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(p.console, version())

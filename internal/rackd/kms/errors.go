@@ -1,0 +1,127 @@
+package kms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// Kinds of what goes wrong with KMS; errors.Is finds them in an [*Error].
+var (
+	ErrDenied        = errors.New("access denied")                     // the credentials are good and may not do it
+	ErrNoCredentials = errors.New("no credentials of AWS")             // AWS does not know them, or they have expired
+	ErrNoKey         = errors.New("no such key")                       // in the region that was asked
+	ErrUnusable      = errors.New("the key cannot be used")            // it is switched off, about to be deleted, or not for this
+	errCiphertext    = errors.New("sealed with another key")           // or changed since
+	errOther         = errors.New("the answer of KMS is not expected") // what else it refuses
+)
+
+// Error is what KMS refuses.
+type Error struct {
+	Kind     error  // one of the kinds above
+	Key      string // as it was named
+	Action   string // in the words of policies, kms:Decrypt; "" if unknown
+	Resource string // the ARN of the key; "" if unknown
+	User     string // who was not let, an ARN; "" if unknown
+	Text     string // what KMS said; "" for nothing that helps
+}
+
+// Error says what is wrong, and of a lacking permission which one to grant.
+func (e *Error) Error() string {
+	text := "KMS: key " + e.Key + ": " + e.Kind.Error()
+	if e.Kind == ErrDenied {
+		text += ": grant " + e.Action
+		if e.Resource != "" {
+			text += " on " + e.Resource
+		}
+		if e.User != "" {
+			text += " to " + e.User
+		}
+		return text // what KMS said is this
+	}
+	if e.Action != "" {
+		text += " (" + e.Action + ")"
+	}
+	if e.Text != "" {
+		text += ": " + e.Text
+	}
+	return text
+}
+
+// Unwrap gives the kind.
+func (e *Error) Unwrap() error { return e.Kind }
+
+// explain says what an error of a call is.
+func (k *Key) explain(ctx context.Context, err error, action string) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return fmt.Errorf("KMS cannot be asked (%s, key %s): %w", action, k.name, err)
+	}
+	e := &Error{Kind: kindOf(api.ErrorCode()), Key: k.name, Action: action, Text: tidy(api.ErrorMessage())}
+	if e.Kind == errOther {
+		e.Text = strings.TrimPrefix(api.ErrorCode()+": "+e.Text, ": ")
+	}
+	if m := denial.FindStringSubmatch(e.Text); m != nil && e.Kind == ErrDenied {
+		e.User, e.Action, e.Resource = m[1], m[2], m[3]
+	}
+	return e
+}
+
+// kindOf sorts the codes of errors.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html#API_Decrypt_Errors
+func kindOf(code string) error {
+	is := func(codes ...string) bool { return slices.Contains(codes, code) }
+	switch {
+	case is("AccessDeniedException", "AccessDenied", "OptInRequired"):
+		return ErrDenied
+	case is("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationTokenException",
+		"ExpiredTokenException", "ExpiredToken", "RequestExpired"):
+		return ErrNoCredentials
+	case is("NotFoundException", "InvalidArnException"):
+		return ErrNoKey
+	case is("DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "KeyUnavailableException"):
+		return ErrUnusable
+	case is("InvalidCiphertextException", "IncorrectKeyException"):
+		return errCiphertext
+	}
+	return errOther
+}
+
+// denial are the words in which AWS says that somebody may not do something.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+var denial = regexp.MustCompile(`User: (arn:[^\s]+) is not authorized to perform: (kms:[A-Za-z]+)(?: on resource: ([^\s]+))?`)
+
+// maxText is how much of a message an error repeats, in bytes.
+const maxText = 1 << 10
+
+// tidy makes one line of what another says.
+func tidy(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
+}
+
+// Permission is one action that an IAM policy has to allow on the key.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_awskeymanagementservice.html
+type Permission struct {
+	Action string
+	For    string // what it is needed for
+}
+
+// Permissions are all that sealing needs.
+func Permissions() []Permission {
+	return []Permission{
+		{"kms:GenerateDataKey", "environments and passwords that are stored"},
+		{"kms:Decrypt", "those that are read"},
+	}
+}
