@@ -10,6 +10,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/buildlog"
+	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/source"
@@ -28,6 +29,7 @@ type workshop struct {
 	manifest  *manifest.Manifest
 	env       map[string]string // of the app, overlaid with the build args
 	log       *os.File          // of the build, as it will be stored
+	secrets   ci.Secrets        // that are not to be in it
 
 	entrypoint string // of the image that was built last, quoted for a shell
 }
@@ -123,7 +125,8 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 	var told buildlog.Log
 	var fault error
 	err = w.Log.Foreign(func(shown io.Writer) error {
-		log := io.MultiWriter(w.log, &told, shown)
+		kept := ci.NewMask(io.MultiWriter(w.log, &told), &w.secrets)
+		log := io.MultiWriter(kept, shown)
 		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
@@ -136,11 +139,11 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		if fault != nil {
 			fmt.Fprintf(log, "ERROR: %v\n", fault)
 		}
-		return nil
+		return kept.Close()
 	})
 	w.tell(id, &told, fault == nil)
 	if fault != nil && ctx.Err() == nil {
-		fault = w.in.failed(rack.Build{ID: id, Reason: fault.Error()}, &told)
+		fault = w.in.failed(rack.Build{ID: id, Reason: w.secrets.Mask(fault.Error())}, &told)
 	}
 	return images, errors.Join(fault, err)
 }
