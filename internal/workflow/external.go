@@ -53,22 +53,26 @@ func (e External) check() error {
 	return nil
 }
 
-// way is how the images get to the rack that the app is on.
-func (e External) way(app rack.App) (string, error) {
+// way is how the images get to a rack that has the app.
+func (e External) way(system rack.System, app rack.App) (string, error) {
 	switch {
 	case e.Delivery == "" && app.Generation == "3":
 		return deliverByRepository, nil
 	case e.Delivery == "":
 		return deliverByImport, nil
-	case e.Delivery == deliverByImport && app.Generation == "3":
-		return "", refuse("delivery", e.Delivery, "is not for v3 racks, which name a repository for builds that are made elsewhere", deliverByRepository)
+	case e.Delivery == deliverByRepository && !system.TakesExternal():
+		return "", refuse("delivery", e.Delivery, "is not for v2 racks, which name no repository for builds that are made elsewhere", deliverByImport)
 	}
 	return e.Delivery, nil
 }
 
 // buildOnsite is build for one that is made on this machine.
 func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o rack.BuildOptions) (rack.Build, error) {
-	way, err := in.way(app)
+	system, err := j.Rack.System(ctx)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	way, err := in.way(system, app)
 	if err != nil {
 		return rack.Build{}, err
 	}
@@ -77,7 +81,7 @@ func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o ra
 		return rack.Build{}, err
 	}
 	defer w.close()
-	w.unwrapped = app.Generation == "3"
+	w.v3 = app.Generation == "3"
 	j.printf("Building on this machine; the images get to the Rack by %s", way)
 	defer j.Report.Begin("build")()
 	if way == deliverByRepository {

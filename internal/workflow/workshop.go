@@ -20,16 +20,16 @@ import (
 // a Rack would get it, room for images, and the log.
 type workshop struct {
 	Job
-	in        BuildInputs
-	options   rack.BuildOptions
-	engine    Engine
-	dir       string
-	unwrapped bool   // the rack puts nothing before the entry points of images
-	text      []byte // of the manifest
-	manifest  *manifest.Manifest
-	env       map[string]string // of the app, overlaid with the build args
-	log       *os.File          // of the build, as it will be stored
-	secrets   ci.Secrets        // that are not to be in it
+	in       BuildInputs
+	options  rack.BuildOptions
+	engine   Engine
+	dir      string
+	v3       bool   // the rack is a v3 one, which puts nothing before the entry points of images
+	text     []byte // of the manifest
+	manifest *manifest.Manifest
+	env      map[string]string // of the app, overlaid with the build args
+	log      *os.File          // of the build, as it will be stored
+	secrets  ci.Secrets        // that are not to be in it
 
 	entrypoint string // of the image that was built last, quoted for a shell
 }
@@ -130,7 +130,7 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
-			Repository: repository, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.unwrapped},
+			Repository: repository, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.v3},
 			Built: func(words []string) error { w.entrypoint = rack.CommandLine(words); return nil },
 		}, log)
 		for _, i := range images {
