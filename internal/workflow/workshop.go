@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/buildlog"
@@ -93,9 +95,21 @@ func (w *workshop) furnish(ctx context.Context) (err error) {
 	defer root.Close()
 	packed := pack(ctx, string(w.in.Context), source.Options{Keep: w.in.keep(w.text), Warn: w.Log.Warn})
 	defer packed.Close()
-	_, err = source.Unpack(ctx, root, packed, source.Limits{Bytes: maxTree, Files: maxTreeFiles})
-	return err
+	if _, err = source.Unpack(ctx, root, packed, source.Limits{Bytes: maxTree, Files: maxTreeFiles}); err != nil {
+		return err
+	}
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Chtimes(name, treeTime, treeTime)
+	})
 }
+
+// treeTime is that of all files of a tree, so that a layer that copies the same
+// files is the same one on every machine, and is sent once. Archives of the ZIP
+// format, which builds make too, know no time before 1980.
+var treeTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Limits of a tree that this machine has anyway: they only end what never would.
 const (
