@@ -39,7 +39,6 @@ type delivery struct {
 	writes  []string                      // requests that change something
 	before  func(n int, r *http.Request)  // told of the nth of those, from 0; nil for nobody
 	after   func(n int, r *http.Response) // likewise, when it was done
-	alter   func(*http.Response)          // what is said besides; nil for nothing
 	uploads map[string]int64              // bytes by the paths of uploads that are not named yet
 }
 
@@ -77,9 +76,10 @@ func (d *delivery) front() http.Handler {
 		p.ModifyResponse = d.answer
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := d.note(r)
-		if n >= 0 && d.before != nil {
-			d.before(n, r)
+		if n := d.note(r); n >= 0 {
+			if before, _ := d.watchers(); before != nil {
+				before(n, r)
+			}
 		}
 		if strings.HasPrefix(r.URL.Path, "/v2/") {
 			toRegistry.ServeHTTP(w, r)
@@ -87,6 +87,26 @@ func (d *delivery) front() http.Handler {
 		}
 		toRack.ServeHTTP(w, r)
 	})
+}
+
+// watch has someone told of requests that change something; nil for nobody.
+func (d *delivery) watch(before func(n int, r *http.Request), after func(n int, r *http.Response)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.before, d.after = before, after
+}
+
+func (d *delivery) watchers() (before func(n int, r *http.Request), after func(n int, r *http.Response)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.before, d.after
+}
+
+// count tells how many requests have changed something.
+func (d *delivery) count() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.writes)
 }
 
 type ordinal struct{}
@@ -144,8 +164,8 @@ func (d *delivery) answer(r *http.Response) error {
 	}); err != nil {
 		return err
 	}
-	if write && d.after != nil {
-		d.after(n, r)
+	if _, after := d.watchers(); write && after != nil {
+		after(n, r)
 	}
 	return nil
 }

@@ -313,3 +313,38 @@ func TestRepositoryPasswordIsHidden(t *testing.T) {
 		})
 	}
 }
+
+// TestForsakenBuilds: what an earlier run has left behind is ended by the next one
+// as soon as nobody can be at it any more, and not before.
+func TestForsakenBuilds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOnsite(t, &workbench{}, nil)
+		left := func(released bool) string {
+			b, err := o.calm.StartExternal(t.Context(), "shop", rack.BuildOptions{Description: fmt.Sprint(time.Now())})
+			if err == nil && released {
+				stored, err2 := o.calm.PutObject(t.Context(), "shop", rack.LogKey(b.ID), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("log\n")), nil })
+				_, err3 := o.calm.UpdateBuild(t.Context(), "shop", b.ID, rack.BuildChanges{Manifest: imageManifest, Logs: stored.URL})
+				_, err4 := o.calm.MakeRelease(t.Context(), "shop", rack.ReleaseOptions{Build: b.ID})
+				err = errors.Join(err2, err3, err4)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return b.ID
+		}
+		bare, released := left(false), left(true)
+		time.Sleep(o.in.Timeout)
+		fresh := left(false)
+		if _, err := workflow.Build(t.Context(), o.job, o.in); err != nil {
+			t.Fatalf("%v\n%s", err, o.said)
+		}
+		for id, want := range map[string]string{bare: rack.BuildFailed, released: rack.BuildComplete, fresh: rack.BuildCreated} {
+			if b, err := o.calm.Build(t.Context(), "shop", id); err != nil || b.Status != want || (b.Release != "") != (want == rack.BuildComplete) {
+				t.Errorf("build %+v, %v, want it to be %s", b, err, want)
+			}
+		}
+		if n := strings.Count(o.said.String(), "was not recorded to its end by its own run"); n != 2 {
+			t.Errorf("said %d times:\n%s", n, o.said)
+		}
+	})
+}
