@@ -17,6 +17,7 @@ import (
 // the rack names, and whose record is written by this run in the order in which a
 // Rack writes it: whoever sees it complete finds the rest done.
 func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
+	w.endForsaken(ctx)
 	b, err := w.open(ctx)
 	if err != nil {
 		if b.ID != "" {
@@ -33,6 +34,25 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	w.remember(rememberedExternal, "")
 	w.printf("Release: %s", made.Release)
 	return made, nil
+}
+
+// endForsaken ends builds of the app that were made elsewhere and whose makers were
+// killed with nobody to clear up: no run outlasts the limit that they all have, and
+// a Rack lets a build run from its first moment, unlike one that is made elsewhere.
+// It is no reason to stop that it cannot be done.
+func (w *workshop) endForsaken(ctx context.Context) {
+	builds, err := w.Rack.Builds(ctx, w.in.App, 0)
+	if err != nil || w.in.Timeout <= 0 {
+		return // who may not look is told by what comes next
+	}
+	for _, b := range builds {
+		if b.Status != rack.BuildCreated || b.Process != "" || time.Since(b.Started) < w.in.Timeout {
+			continue
+		}
+		if now, err := w.settle(ctx, w.in.App, b.ID, func() (string, error) { return "", nil }); err == nil {
+			w.Log.Warn("build " + b.ID + " was not recorded to its end by its own run; it is " + now.Status)
+		}
+	}
 }
 
 // open has the rack record a build that is made here. The credentials in its answer
@@ -61,8 +81,14 @@ func (w *workshop) hide(repository string) {
 	}
 }
 
-// errNoRepository: the rack does not know builds that are made elsewhere.
-var errNoRepository = errors.New("the rack has named no repository for a build that is made elsewhere; with delivery: import it may take one")
+// notForThis is the fault of a rack that does not know builds that are made
+// elsewhere. It is the input's: by import it may take one.
+func notForThis(what string) error {
+	return refuse("delivery", deliverByRepository, what, deliverByImport)
+}
+
+// errNoRepository: see notForThis.
+var errNoRepository = notForThis("is not for this rack: it has named no repository for a build that is made elsewhere")
 
 // fill makes the images and completes the record.
 func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Build, error) {
@@ -70,10 +96,14 @@ func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Bui
 	if err != nil {
 		return b, err
 	}
-	if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)}); err != nil {
+	_, err = w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)})
+	if errors.Is(err, rack.ErrUnsupported) {
+		err = notForThis("is not for this rack, which is too old to be told of a build that is made elsewhere")
+	}
+	if err != nil {
 		return b, err
 	}
-	if _, err := w.bake(ctx, b.ID, repository, w.engine.Registry(login)); err != nil {
+	if _, err := w.bake(ctx, b.ID, repository, patient{w.engine.Registry(login), w.printf}); err != nil {
 		return b, err
 	}
 	if w.entrypoint != "" {
@@ -124,7 +154,10 @@ func (w *workshop) giveUp(ctx context.Context, b rack.Build, cause error) (rack.
 	}
 	defer done()
 	now, err := w.settle(within, b.App, b.ID, func() (string, error) {
-		stored, err := w.storeLog(within, b.ID)
+		until, _ := within.Deadline()
+		half, done := context.WithTimeout(within, time.Until(until)/2) // the rest is for the end itself
+		defer done()
+		stored, err := w.storeLog(half, b.ID)
 		return stored.URL, err
 	})
 	switch {

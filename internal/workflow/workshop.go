@@ -156,7 +156,9 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		return kept.Close()
 	})
 	w.tell(id, &told, fault == nil)
-	if fault != nil && ctx.Err() == nil {
+	if undelivered, ok := errors.AsType[*DeliveryError](fault); ok {
+		fault = undelivered
+	} else if fault != nil && ctx.Err() == nil {
 		fault = w.in.failed(rack.Build{ID: id, Reason: w.secrets.Mask(fault.Error())}, &told)
 	}
 	return images, errors.Join(fault, err)
