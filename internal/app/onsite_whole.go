@@ -36,6 +36,7 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	}
 	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
+	p.console.Mask(p.variable("ACTIONS_RUNTIME_TOKEN")) // with which caches may be asked
 	return onsite{engine: e, Wrapper: &entry.Wrapper{Programs: convoxEnv}}, nil
 }
 

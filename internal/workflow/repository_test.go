@@ -53,6 +53,13 @@ func (b *workbench) Registry(login workflow.Credentials) bake.Registry {
 	return b
 }
 
+func (b *workbench) KeepsCache(_ context.Context, kind string) error {
+	if kind == "gha" {
+		return errors.New("is not for a workbench")
+	}
+	return nil
+}
+
 func (b *workbench) Pull(context.Context, string, string) error { return nil }
 
 func (b *workbench) Push(_ context.Context, _, ref string) (string, error) {
@@ -345,6 +352,21 @@ func TestForsakenBuilds(t *testing.T) {
 		}
 		if n := strings.Count(o.said.String(), "was not recorded to its end by its own run"); n != 2 {
 			t.Errorf("said %d times:\n%s", n, o.said)
+		}
+	})
+}
+
+// TestCacheThatTheEngineLacks: it is said before anything is begun.
+func TestCacheThatTheEngineLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOnsite(t, &workbench{}, nil)
+		o.in.CacheTo = "type=gha"
+		_, err := workflow.Build(t.Context(), o.job, o.in)
+		if err == nil || err.Error() != `cache-to: "type=gha" is not for a workbench; accepted: a BuildKit daemon at BUILDKIT_HOST, which has them all` {
+			t.Errorf("error %v", err)
+		}
+		if builds, err := o.calm.Builds(t.Context(), "shop", 0); err != nil || len(builds) > 0 {
+			t.Errorf("builds %v, %v", builds, err)
 		}
 	})
 }
