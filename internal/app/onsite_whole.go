@@ -4,7 +4,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -23,6 +25,7 @@ func (p *process) beOnsite() error { return nil }
 type onsite struct {
 	*engine
 	image.Wrapper
+	way http.RoundTripper // to registries; nil for that of their library
 }
 
 // openEngine finds what builds on this machine. The run closes it.
@@ -33,16 +36,32 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	}
 	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
-	return onsite{e, &entry.Wrapper{Programs: convoxEnv}}, nil
+	p.console.Mask(p.variable("ACTIONS_RUNTIME_TOKEN")) // with which caches may be asked
+	return onsite{engine: e, Wrapper: &entry.Wrapper{Programs: convoxEnv}}, nil
 }
 
 // Registry implements [workflow.Engine].
-func (onsite) Registry(c workflow.Credentials) bake.Registry {
+func (o onsite) Registry(c workflow.Credentials) bake.Registry {
 	var keys authn.Keychain = authn.DefaultKeychain
 	if c.Host != "" {
 		keys = authn.NewMultiKeychain(ownKeychain{host: c.Host, user: c.User, password: c.Password.Reveal()}, keys)
 	}
-	return &registry.Client{Keychain: keys}
+	return ofRack{&registry.Client{Keychain: keys, Transport: o.way}, c.Host}
+}
+
+// ofRack is the registry of a rack.
+type ofRack struct {
+	bake.Registry
+	host string
+}
+
+// Push implements [bake.Registry].
+func (r ofRack) Push(ctx context.Context, layout, ref string) (string, error) {
+	digest, err := r.Registry.Push(ctx, layout, ref)
+	if fault, ok := errors.AsType[*registry.Fault](err); ok {
+		err = &workflow.DeliveryError{Host: r.host, Status: fault.Status, Err: err}
+	}
+	return digest, err
 }
 
 // Save implements [workflow.Engine].

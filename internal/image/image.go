@@ -37,12 +37,22 @@ const (
 )
 
 // Cache is what of other builds a build may take its steps from, beside what the
-// builder itself keeps, and where it leaves its own. A reference that is not
+// builder itself keeps, and where it leaves its own, all of them or those that
+// others have asked for by the words of BuildKit. A reference that is not
 // there, or a registry that refuses, costs a build its speed and never fails it;
 // the log says so in a line that begins with WARNING.
 type Cache struct {
 	From []string // references of images with the layers of builds; the first counts first
 	To   string   // reference that the layers of all steps are left under; "" for none
+
+	Imports, Exports []CacheEntry // beside those
+}
+
+// CacheEntry is a cache as BuildKit knows it, by the attributes of its type:
+// https://docs.docker.com/build/cache/backends/
+type CacheEntry struct {
+	Type  string // registry, local or gha
+	Attrs map[string]string
 }
 
 // Builder builds images. Build writes one image, and nothing else, into the

@@ -158,7 +158,7 @@ func (in *BuildInputs) Check(lookup func(string) (string, bool)) error {
 	if missing == nil {
 		in.BuildArgs = resolved
 	}
-	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, in.External.check(), in.checkArgs())
+	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, in.External.check(lookup), in.checkArgs())
 }
 
 // checkArgs refuses build args that a rack cannot be told. This machine can.

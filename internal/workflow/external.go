@@ -20,6 +20,7 @@ const (
 type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
 	Delivery string `env:"delivery" accept:"repository,import" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, or in the archive of builds import (default: repository on v3 racks, import on others)"`
+	Caches
 }
 
 // Engine is what builds images on this machine. It is used for one build at a
@@ -27,6 +28,9 @@ type External struct {
 type Engine interface {
 	image.Builder
 	image.Wrapper
+	// KeepsCache tells why the builder can neither read nor write caches of a type;
+	// nil if it can, or if there is no builder, which the build says.
+	KeepsCache(ctx context.Context, kind string) error
 	// Registry reaches registries with the credentials that this machine has, and
 	// with those of login for its host.
 	Registry(login Credentials) bake.Registry
@@ -46,29 +50,34 @@ type Credentials struct {
 // Onsite tells whether a build is made on this machine.
 func (e External) Onsite() bool { return e.External }
 
-func (e External) check() error {
+// check finds what is wrong with the inputs.
+func (e External) check(lookup func(string) (string, bool)) error {
 	if e.Delivery != "" && !e.External {
 		return refuse("delivery", e.Delivery, "is of no use without external", "external: true beside it")
 	}
-	return nil
+	return e.Caches.check(e.External, lookup)
 }
 
-// way is how the images get to the rack that the app is on.
-func (e External) way(app rack.App) (string, error) {
+// way is how the images get to a rack that has the app.
+func (e External) way(system rack.System, app rack.App) (string, error) {
 	switch {
 	case e.Delivery == "" && app.Generation == "3":
 		return deliverByRepository, nil
 	case e.Delivery == "":
 		return deliverByImport, nil
-	case e.Delivery == deliverByImport && app.Generation == "3":
-		return "", refuse("delivery", e.Delivery, "is not for v3 racks, which name a repository for builds that are made elsewhere", deliverByRepository)
+	case e.Delivery == deliverByRepository && !system.TakesExternal():
+		return "", refuse("delivery", e.Delivery, "is not for v2 racks, which name no repository for builds that are made elsewhere", deliverByImport)
 	}
 	return e.Delivery, nil
 }
 
 // buildOnsite is build for one that is made on this machine.
 func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o rack.BuildOptions) (rack.Build, error) {
-	way, err := in.way(app)
+	system, err := j.Rack.System(ctx)
+	if err != nil {
+		return rack.Build{}, err
+	}
+	way, err := in.way(system, app)
 	if err != nil {
 		return rack.Build{}, err
 	}
@@ -77,7 +86,10 @@ func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o ra
 		return rack.Build{}, err
 	}
 	defer w.close()
-	w.unwrapped = app.Generation == "3"
+	w.v3 = app.Generation == "3"
+	if err := w.useCaches(ctx); err != nil {
+		return rack.Build{}, err
+	}
 	j.printf("Building on this machine; the images get to the Rack by %s", way)
 	defer j.Report.Begin("build")()
 	if way == deliverByRepository {

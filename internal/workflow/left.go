@@ -57,32 +57,50 @@ func (j Job) endBuild(ctx context.Context, app, id string) error {
 	return nil
 }
 
-// endExternal ends a build whose maker was killed. If its log was stored and its
-// release was made, only the last word is missing, and it is said.
+// endExternal ends a build whose maker was killed.
 func (j Job) endExternal(ctx context.Context, app, id string) error {
 	if id == "" {
 		return nil
 	}
-	b, err := j.Rack.Build(ctx, app, id)
-	if err != nil || b.Final() {
+	before, err := j.Rack.Build(ctx, app, id)
+	if err != nil || before.Final() {
 		return err
 	}
-	last := rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed}
-	if b.Logs != "" {
-		releases, err := j.Rack.Releases(ctx, app, 0)
-		if err != nil {
-			return err
-		}
-		for _, r := range releases {
-			if r.Build == id {
-				last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
-			}
-		}
-	}
-	if b, err = j.Rack.UpdateBuild(ctx, app, id, last); err == nil {
+	b, err := j.settle(ctx, app, id, func() (string, error) { return "", nil })
+	if err == nil {
 		j.Log.Warn("build " + id + " was not recorded to its end when its step had ended; it is " + b.Status)
 	}
 	return err
+}
+
+// settle records the end of a build that nobody makes any more, and returns it as
+// it is then. If its log was stored and its release was made, only the last word is
+// missing, and it is said; else it has failed, and log stores its log and gives the
+// URL of that, "" for none.
+func (j Job) settle(ctx context.Context, app, id string, log func() (string, error)) (rack.Build, error) {
+	b, err := j.Rack.Build(ctx, app, id)
+	if err != nil || b.Final() {
+		return b, err
+	}
+	last := rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed}
+	if b.Logs == "" {
+		url, err := log()
+		if err != nil {
+			j.Log.Warn("the log of build " + id + " could not be stored: " + err.Error())
+		}
+		last.Logs = url
+		return j.Rack.UpdateBuild(ctx, app, id, last)
+	}
+	releases, err := j.Rack.Releases(ctx, app, 0)
+	if err != nil {
+		return b, err
+	}
+	for _, r := range releases {
+		if r.Build == id {
+			last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
+		}
+	}
+	return j.Rack.UpdateBuild(ctx, app, id, last)
 }
 
 func (j Job) endProcess(ctx context.Context, app, id string) error {

@@ -54,7 +54,9 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache)
+	if err := useCache(&opt, s.Cache, log); err != nil {
+		return err
+	}
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
 	if b.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(b.Keychain))

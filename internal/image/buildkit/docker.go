@@ -69,7 +69,9 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache)
+	if err := useCache(&opt, s.Cache, log); err != nil {
+		return err
+	}
 	name := "convox-ci/build:" + rand.Text()
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"
