@@ -176,7 +176,7 @@ func (s *Store) pieceAt(part string, n int) place {
 func cutPieces(at string) (part string, n int) {
 	part, number, _ := strings.Cut(at, "/")
 	n, err := strconv.Atoi(number)
-	if err != nil || n > maxPieces {
+	if err != nil || n < 0 || n > maxPieces {
 		return part, -1
 	}
 	return part, n
