@@ -58,6 +58,10 @@ func TestEnginesDeliverAlike(t *testing.T) {
 	if diff := cmp.Diff(contents(t, docker), contents(t, embedded)); diff != "" {
 		t.Errorf("what is in it (-docker +embedded):\n%s", diff)
 	}
+	const lacks = `error: cache-to: "type=local" is not for this Docker, whose BuildKit keeps caches elsewhere only with containerd's image store; accepted: a BuildKit daemon at BUILDKIT_HOST, which has them all`
+	if out, err := d.client(engine.Env()[:1], "build", "--external", "--cache-to", "type=local,dest="+t.TempDir(), dir).CombinedOutput(); err == nil || !strings.Contains(string(out), lacks) {
+		t.Errorf("a cache that this engine does not keep: %v\n%s", err, out)
+	}
 	if out, err := engine.Command(t.Context(), "images", "--all", "--quiet").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("images stay in Docker: %s, %v", out, err)
 	}

@@ -370,3 +370,27 @@ func TestCacheThatTheEngineLacks(t *testing.T) {
 		}
 	})
 }
+
+// TestRegistryThatComesBack: what may be otherwise in a moment is tried again, and
+// nothing else.
+func TestRegistryThatComesBack(t *testing.T) {
+	for status, tries := range map[int]int{503: 3, 0: 3, 403: 1, 413: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &workbench{}
+			b.push = func(string) error {
+				if len(b.pushed) < 3 {
+					return &workflow.DeliveryError{Host: "api.rack.test", Status: status, Err: errors.New("<html>not now</html>")}
+				}
+				return nil
+			}
+			o := newOnsite(t, b, nil)
+			made, err := workflow.Build(t.Context(), o.job, o.in)
+			if (err == nil) != (tries == 3) || len(b.pushed) != tries || (made.Status == rack.BuildComplete) != (tries == 3) {
+				t.Errorf("%d: %d tries, %v, %s\n%s", status, len(b.pushed), err, made.Status, o.said)
+			}
+			if n := strings.Count(o.said.String(), "trying again in "); n != tries-1 {
+				t.Errorf("%d: said %d times\n%s", status, n, o.said)
+			}
+		})
+	}
+}
