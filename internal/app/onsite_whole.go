@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/entry"
 	"github.com/convox-ci/convox-ci/internal/registry"
+	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
@@ -23,6 +25,7 @@ func (p *process) beOnsite() error { return nil }
 type onsite struct {
 	*engine
 	image.Wrapper
+	cloud *ecr.Service // for registries on ECR that this machine has no login for
 }
 
 // openEngine finds what builds on this machine. The run closes it.
@@ -31,18 +34,24 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
+	account, err := p.account()
+	if err != nil {
+		return nil, err
+	}
+	cloud := account.ecr()
+	keys := authn.NewMultiKeychain(authn.DefaultKeychain, cloud)
+	e := &engine{root: filepath.Join(data, "builder"), keychain: keys, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
-	return onsite{e, &entry.Wrapper{Programs: convoxEnv}}, nil
+	return onsite{e, &entry.Wrapper{Programs: convoxEnv}, cloud}, nil
 }
 
 // Registry implements [workflow.Engine].
-func (onsite) Registry(c workflow.Credentials) bake.Registry {
-	var keys authn.Keychain = authn.DefaultKeychain
+func (o onsite) Registry(c workflow.Credentials) bake.Registry {
+	keys := authn.NewMultiKeychain(authn.DefaultKeychain, o.cloud)
 	if c.Host != "" {
 		keys = authn.NewMultiKeychain(ownKeychain{host: c.Host, user: c.User, password: c.Password.Reveal()}, keys)
 	}
-	return &registry.Client{Keychain: keys}
+	return &registry.Client{Keychain: keys, Transport: o.cloud.Transport(remote.DefaultTransport), Cloud: o.cloud}
 }
 
 // Save implements [workflow.Engine].

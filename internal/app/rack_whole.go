@@ -18,7 +18,6 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
-	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 )
 
 // startRack puts a rack together. Everything that it keeps is below one
@@ -39,12 +38,15 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	account := &account{}
+	account, err := p.account()
+	if err != nil {
+		return r, err
+	}
 	stores, err := r.openStores(ctx, o.elsewhere.stores, store, account)
 	if err != nil {
 		return r, err
 	}
-	cloud := ecr.New(ecr.Options{Config: account.config})
+	cloud := account.ecr()
 	shelf, err := r.shelf(ctx, o, cloud)
 	if err != nil {
 		return r, err

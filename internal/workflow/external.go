@@ -20,6 +20,7 @@ const (
 type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
 	Delivery string `env:"delivery" accept:"repository,import" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, or in the archive of builds import (default: repository on v3 racks, import on others)"`
+	AWSRole
 }
 
 // Engine is what builds images on this machine. It is used for one build at a
@@ -47,10 +48,11 @@ type Credentials struct {
 func (e External) Onsite() bool { return e.External }
 
 func (e External) check() error {
+	wrong := e.AWSRole.Wrong()
 	if e.Delivery != "" && !e.External {
-		return refuse("delivery", e.Delivery, "is of no use without external", "external: true beside it")
+		wrong = append([]options.Problem{{Input: "delivery", Value: e.Delivery, Message: "is of no use without external", Accepted: []string{"external: true beside it"}}}, wrong...)
 	}
-	return nil
+	return wrongInputs(wrong)
 }
 
 // way is how the images get to the rack that the app is on.
