@@ -35,6 +35,7 @@ func generatedTables(t *testing.T) map[string]string {
 		"hints":              hintsTable(t),
 		"permissions on ecr": permissionsTable(),
 		"policy for ecr":     policyForECR(t),
+		"policy for pulls":   policyForPulls(t),
 	}
 }
 
