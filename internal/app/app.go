@@ -48,9 +48,9 @@ type process struct {
 	engine  io.Closer // that builds on this machine; nil until one is used
 
 	role    workflow.AWSRole // that this run has on AWS
-	verb    string          // that is carried out, by its name
-	summary bool            // is wanted
-	told    *summary.Report // of this run; nil until something is done
+	verb    string           // that is carried out, by its name
+	summary bool             // is wanted
+	told    *summary.Report  // of this run; nil until something is done
 }
 
 // voice is the stream on which everything is said. It is settled before anything
