@@ -51,17 +51,11 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	if err != nil {
 		return r, err
 	}
-	state := filepath.Join(o.data, "buildkit")
-	if err := embedded.Sweep(state); err != nil {
-		p.notice("Build steps of a rack that was killed: " + err.Error())
-	}
+	state, run := filepath.Join(o.data, "buildkit"), filepath.Join(o.data, "run")
+	p.sweep(state, run)
 	keys := keychain(shelf.own, stores.Registries, cloud)
 	engine := &engine{root: state, mirrors: shelf.mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
-	run := filepath.Join(o.data, "run")
-	if err := container.Sweep(run); err != nil {
-		p.notice("Processes of a rack that was killed: " + err.Error())
-	}
 	images := &registry.Client{Keychain: keys, Aliases: shelf.mirrors, Transport: shelf.reach(o.private, cloud), Cloud: cloud}
 	access, err := r.access(o, store)
 	if err != nil {
@@ -82,6 +76,16 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		server.Retain(rackd.Retention{Builds: o.keepBuilds, Images: shelf.stock})
 	}
 	return r, r.open(o, server.Handler())
+}
+
+// sweep ends what a rack that was killed has left running.
+func (p *process) sweep(builder, processes string) {
+	if err := embedded.Sweep(builder); err != nil {
+		p.notice("Build steps of a rack that was killed: " + err.Error())
+	}
+	if err := container.Sweep(processes); err != nil {
+		p.notice("Processes of a rack that was killed: " + err.Error())
+	}
 }
 
 // ofRack are the limits in the words of the rack.

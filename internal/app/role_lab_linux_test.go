@@ -115,7 +115,7 @@ func (l *roleLab) with(change map[string]string) []string {
 func (l *roleLab) run(environ []string) (said string, err error) {
 	l.Helper()
 	var out bytes.Buffer
-	run := ci.Detect(environ)
+	run, before := ci.Detect(environ), len(l.github.Given())
 	p := &process{environ: environ, run: run, console: ci.Open(run, environ, &out)}
 	var in workflow.AWSRole
 	for variable, into := range map[string]*string{"INPUT_ROLE-TO-ASSUME": &in.Role, "INPUT_AWS-REGION": &in.Region, "INPUT_AUDIENCE": &in.Audience, "INPUT_ROLE-SESSION-NAME": &in.Session, "INPUT_WEB-IDENTITY-TOKEN": (*string)(&in.Token)} {
@@ -133,6 +133,10 @@ func (l *roleLab) run(environ []string) (said string, err error) {
 		p.report(err)
 	}
 	c, _ := a.credentials()
+	if a != nil && a.tokens != nil {
+		c = append(c, a.tokens.Secret())
+		c = append(c, l.github.Given()[before:]...)
+	}
 	p.notice("see " + strings.Join(append(c, run.System), " ")) // what a log must not show
 	if err := p.console.Close(); err != nil {
 		l.Fatal(err)
