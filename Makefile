@@ -5,7 +5,8 @@
 # bench  the benchmarks against peers, see bench/README.md
 # size   what the binary and the image weigh, and which packages bring it
 # pictures makes those of the pages, of real runs
-# outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages
+# outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages;
+#        and runs the tests of the records in DynamoDB against Amazon's program for tests
 
 export CGO_ENABLED ?= 0
 
@@ -55,5 +56,6 @@ pictures: bin/convox-ci
 	scripts/pictures
 
 outside:
-	scripts/need docker
+	scripts/need docker node npm java ip curl
+	scripts/dynamodb-local
 	scripts/outside

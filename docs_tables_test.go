@@ -28,14 +28,16 @@ import (
 // generatedTables are the parts of the pages that are made from the code.
 func generatedTables(t *testing.T) map[string]string {
 	return map[string]string{
-		"inputs":             inputsTable(),
-		"inputs of commands": commandInputsTable(),
-		"outputs":            outputsTable(t),
-		"exit statuses":      statusTable(t),
-		"hints":              hintsTable(t),
-		"permissions on ecr": permissionsTable(),
-		"policy for ecr":     policyForECR(t),
-		"policy for pulls":   policyForPulls(t),
+		"inputs":                inputsTable(),
+		"inputs of commands":    commandInputsTable(),
+		"outputs":               outputsTable(t),
+		"exit statuses":         statusTable(t),
+		"hints":                 hintsTable(t),
+		"permissions on ecr":    permissionsTable(),
+		"policy for ecr":        policyForECR(t),
+		"permissions of stores": storesTable(),
+		"policy for stores":     policyForStores(t),
+		"policy for pulls":      policyForPulls(t),
 	}
 }
 

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"maps"
 	"net/url"
 	"regexp"
@@ -9,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/options"
-	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
@@ -30,7 +28,7 @@ const (
 // recordsPlace is what the input records names.
 type recordsPlace struct {
 	region string // "" for that of the credentials
-	prefix string // of the tables
+	prefix string // of the tables; "" for the name of the rack
 	key    string // of KMS; "" for the one in the data
 }
 
@@ -81,12 +79,12 @@ func (in *StoreInputs) records() (p recordsPlace, wrong []options.Problem) {
 	if wrong != nil {
 		return p, wrong
 	}
-	p = recordsPlace{region: u.Host, prefix: cmp.Or(strings.Trim(u.Path, "/"), lowerName(in.Name)), key: values.Get("kms-key")}
+	p = recordsPlace{region: u.Host, prefix: strings.Trim(u.Path, "/"), key: values.Get("kms-key")}
 	if p.region != "" && !workflow.IsRegion(p.region) {
 		wrong = append(wrong, options.Problem{Input: "records", Value: in.Records, Message: p.region + " is not a region of AWS",
 			Accepted: []string{"dynamodb://us-east-1/PREFIX", "dynamodb:///PREFIX for the region that is set"}})
 	}
-	if !tablePrefix.MatchString(p.prefix) {
+	if p.prefix != "" && !tablePrefix.MatchString(p.prefix) {
 		wrong = append(wrong, options.Problem{Input: "records", Value: in.Records, Message: p.prefix + " cannot begin the names of tables",
 			Accepted: []string{"up to 200 letters, digits, _, . and -"}})
 	}
@@ -118,9 +116,4 @@ func (in *StoreInputs) wrongStores() (found []options.Problem) {
 		found = append(found, wrong...)
 	}
 	return append(found, in.AWSRole.Wrong()...)
-}
-
-// lowerName is the name of a rack as names on AWS can have it in them.
-func lowerName(rack string) string {
-	return strings.TrimSuffix(rackd.BuildCacheName(rack), "-build-cache")
 }

@@ -4,6 +4,7 @@ package app
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -12,8 +13,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/convox-ci/convox-ci/internal/rackd/kms"
 	"github.com/convox-ci/convox-ci/internal/rackd/kms/kmstest"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3/s3test"
+	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr/ecrtest"
 )
 
@@ -125,6 +128,44 @@ func TestRackOnAWS(t *testing.T) {
 	l.stop()
 }
 
+// TestSharedWithAV2Rack: the environment of a release is where a v2 rack looks for it,
+// under its key and sealed as it does that.
+func TestSharedWithAV2Rack(t *testing.T) {
+	l := newStoresLab(t)
+	where := []string{"--records", "dynamodb:///convox?kms-key=alias/office", "--objects", "s3://convox-web-settings?app=web"}
+	l.do(0, append([]string{"rack", "init"}, where...)...)
+	l.serve(where...)
+	l.do(0, "apps", "create", "web")
+	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
+	release := regexp.MustCompile(`R[A-Z]{10}`).FindString(l.do(0, "releases", "--app", "web"))
+	l.stop()
+	a := &account{}
+	c, err := a.config(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := bucket(t.Context(), objectsPlace{bucket: "convox-web-settings", app: "web"}, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := objects.OpenObject(t.Context(), "web", "releases/"+release+"/env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer object.Close()
+	var sealed vault.Envelope
+	if err := json.NewDecoder(object).Decode(&sealed); err != nil {
+		t.Fatal(err)
+	}
+	key, err := kms.Open(t.Context(), c, "alias/office")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if env, err := key.Open(t.Context(), &sealed, ""); err != nil || env != "SECRET=correct-horse" {
+		t.Errorf("a v2 rack reads %q, %v", env, err)
+	}
+}
+
 // TestStoreInputs: what the inputs mean, and that what is wrong with them is said
 // before anything is done.
 func TestStoreInputs(t *testing.T) {
@@ -157,7 +198,7 @@ func TestStoreInputs(t *testing.T) {
 	in := StoreInputs{Name: "Our Office", Records: "dynamodb://?kms-key=alias/a", Objects: "s3://bucket/a/b/?region=us-east-2&app=web"}
 	records, _ := in.records()
 	objects, _ := in.objects()
-	if want := (recordsPlace{prefix: "our-office", key: "alias/a"}); records != want {
+	if want := (recordsPlace{key: "alias/a"}); records != want || records.tables(in.Name).Builds != "our-office-builds" {
 		t.Errorf("records are %+v", records)
 	}
 	if want := (objectsPlace{region: "us-east-2", bucket: "bucket", prefix: "a/b", app: "web"}); objects != want {

@@ -3,9 +3,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -38,7 +40,7 @@ func (r *runningRack) openStores(ctx context.Context, in StoreInputs, data *disk
 		return stores, nil
 	}
 	at, _ := in.records()
-	o := dynamodb.Options{Tables: dynamodb.TablesOf(at.prefix)}
+	o := dynamodb.Options{Tables: at.tables(in.Name)}
 	if layout.app != "" && at.key != "" { // what a v2 rack can read, where it looks for it
 		o.Environments = stores.Objects
 	}
@@ -58,6 +60,16 @@ func (r *runningRack) openStores(ctx context.Context, in StoreInputs, data *disk
 	stores.Objects = objects
 	r.stores = append(r.stores, "Records:  "+o.Tables.Builds+", "+o.Tables.Releases+", "+o.Tables.Records+" in "+o.Config.Region)
 	return stores, nil
+}
+
+// tables are those of a rack.
+func (p recordsPlace) tables(rack string) dynamodb.Tables {
+	return dynamodb.TablesOf(cmp.Or(p.prefix, lowerName(rack)))
+}
+
+// lowerName is the name of a rack as names on AWS can have it in them.
+func lowerName(rack string) string {
+	return strings.TrimSuffix(rackd.BuildCacheName(rack), "-build-cache")
 }
 
 // unmade says of what is not there how to make it.
@@ -118,7 +130,7 @@ func (p *process) makeStores(ctx context.Context, in StoreInputs) (made []string
 		if err != nil {
 			return made, inputFault("records", err)
 		}
-		tables := dynamodb.TablesOf(at.prefix)
+		tables := at.tables(in.Name)
 		if err := dynamodb.Init(ctx, c, tables); err != nil {
 			return made, inputFault("records", err)
 		}

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/convox-ci/convox-ci/internal/carried/calls"
 )
 
 // window is how far back, in bytes, equal parts are found: over most of the
@@ -27,6 +29,11 @@ func pack(w io.Writer, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = packer.ReadFrom(r)
+	program, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	calls.Absolute(program)
+	_, err = packer.Write(program)
 	return errors.Join(err, packer.Close())
 }

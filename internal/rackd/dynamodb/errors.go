@@ -89,8 +89,8 @@ func explain(ctx context.Context, err error, c call) error {
 	}
 	answer, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		if missing(err) {
-			return c.failed(ErrNoCredentials, "")
+		if text, ok := unsigned(err); ok {
+			return c.failed(ErrNoCredentials, text)
 		}
 		return fmt.Errorf("DynamoDB cannot be asked (dynamodb:%s on the table %s): %w", c.operation, c.table, err)
 	}
@@ -110,11 +110,15 @@ func explain(ctx context.Context, err error, c call) error {
 	return c.failed(kind, oneLine(answer.ErrorMessage()))
 }
 
-// missing tells whether a call failed before it was made, since there are no
+// unsigned tells why a call failed before it was made, if that is since there are no
 // credentials for it.
-func missing(err error) bool {
+func unsigned(err error) (string, bool) {
 	operation, ok := errors.AsType[*smithy.OperationError](err)
-	return ok && strings.Contains(operation.Err.Error(), "get credentials")
+	if !ok {
+		return "", false
+	}
+	_, why, ok := strings.Cut(operation.Err.Error(), "get credentials: ") // the SDK has no type for it
+	return oneLine(why), ok
 }
 
 // maxText is how much of a message an error repeats, in bytes.

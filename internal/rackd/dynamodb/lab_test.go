@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -75,7 +76,9 @@ type lab struct {
 	mu    sync.Mutex
 	calls map[string]bool // operation and table or index
 	fault func(operation string) error
-	lose  func(operation string) bool // of the answer
+	lose  func(operation string) bool            // of the answer
+	reply func(operation, request string) string // in the place of DynamoDB; "" leaves it to that
+	late  bool                                   // the index shows nothing yet
 }
 
 var errKilled = errors.New("the process was killed")
@@ -83,7 +86,7 @@ var errKilled = errors.New("the process was killed")
 // newLab has names that no other test has.
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	name := strings.NewReplacer("/", "-", " ", "-", "#", "").Replace(t.Name())
+	name := strings.NewReplacer("/", "-", ",", "", "#", "").Replace(t.Name())
 	l := &lab{tables: dynamodb.TablesOf(fmt.Sprintf("%.60s-%d", name, time.Now().UnixNano())), seal: vault.Key{1, 2, 3}, calls: map[string]bool{}}
 	return l
 }
@@ -136,10 +139,31 @@ func (l *lab) watch(ctx context.Context, in middleware.InitializeInput, next mid
 // Do loses the answers that are to be lost, after they were given.
 func (l *lab) Do(r *http.Request) (*http.Response, error) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	answer, err := http.DefaultClient.Do(r)
 	l.mu.Lock()
-	lose := l.lose
+	lose, reply := l.lose, l.reply
 	l.mu.Unlock()
+	if reply != nil || l.late {
+		request, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		text := ""
+		if reply != nil {
+			text = reply(operation, string(request))
+		}
+		if l.late && text == "" && strings.Contains(string(request), `"IndexName"`) {
+			text = `{"Items": [], "Count": 0, "ScannedCount": 0}`
+		}
+		if text != "" {
+			status := http.StatusOK
+			if strings.Contains(text, "__type") {
+				status = http.StatusBadRequest
+			}
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(request)))
+	}
+	answer, err := http.DefaultClient.Do(r)
 	if err == nil && lose != nil && lose(operation) {
 		answer.Body.Close()
 		return nil, errors.New("connection reset by peer")
@@ -186,5 +210,5 @@ func (l *lab) killAfter(n int) {
 func (l *lab) heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fault, l.lose = nil, nil
+	l.fault, l.lose, l.reply = nil, nil, nil
 }

@@ -21,12 +21,12 @@ type Permission struct {
 func Permissions() []Permission {
 	all := []string{OnBuilds, OnReleases, OnRecords}
 	return []Permission{
-		{"dynamodb:DescribeTable", all, "the start, and `Init`"},
+		{"dynamodb:DescribeTable", all, "the start, and `rack init`"},
 		{"dynamodb:GetItem", all, "everything"},
 		{"dynamodb:Query", []string{OnRecords, OnIndexes}, "lists, and manifests of more than 350 KiB"},
 		{"dynamodb:PutItem", all, "new records"},
 		{"dynamodb:UpdateItem", []string{OnBuilds, OnRecords}, "changes, and `keep-builds`"},
 		{"dynamodb:DeleteItem", all, "`keep-builds`, and apps that are deleted"},
-		{"dynamodb:CreateTable", all, "tables that are not there yet"},
+		{"dynamodb:CreateTable", all, "`rack init`, tables that are not there yet"},
 	}
 }

@@ -20,6 +20,8 @@ const (
 	maxItem = 350 << 10
 	// maxPiece is how long one piece of a longer text is, in bytes.
 	maxPiece = 300 << 10
+	// maxPieces is how many a text can have: their names have that many digits.
+	maxPieces = 9999
 )
 
 // stored is a record: its item as it is, and with its long texts in it. The zero
@@ -53,11 +55,10 @@ func (s *Store) load(ctx context.Context, at place) (stored, error) {
 
 // String is for errors.
 func (p place) String() string {
-	var keys []string
-	for _, name := range slices.Sorted(maps.Keys(p.key)) {
-		keys = append(keys, strconv.Quote(p.key[name]))
+	if id, ok := p.key["id"]; ok {
+		return strconv.Quote(id) + " in the table " + p.table
 	}
-	return strings.Join(keys, " ") + " in the table " + p.table
+	return strconv.Quote(p.key["part"]+" "+p.key["name"]) + " in the table " + p.table
 }
 
 // join gives an item with its long texts in the place of where they are, and nil if
@@ -86,6 +87,9 @@ func (s *Store) split(ctx context.Context, was stored, whole texts) (item texts,
 	item = maps.Clone(whole)
 	for size(item) > maxItem {
 		name := longest(item)
+		if name == "" {
+			break // for DynamoDB to refuse
+		}
 		at := was.item[name+piecesOf]
 		if at == "" || was.whole[name] != item[name] {
 			if at, err = s.writePieces(ctx, item[name]); err != nil {
@@ -106,7 +110,8 @@ func size(t texts) (n int) {
 	return n
 }
 
-// longest is the longest of the texts that can be elsewhere. Only those can be long.
+// longest is the longest of the texts that can be elsewhere. Those that cannot are
+// short.
 func longest(t texts) (name string) {
 	for _, n := range slices.Sorted(maps.Keys(t)) {
 		if !slices.Contains(fixed, n) && !strings.HasSuffix(n, piecesOf) && (name == "" || len(t[n]) > len(t[name])) {
@@ -131,7 +136,7 @@ func (s *Store) replace(ctx context.Context, at place, was stored, next texts) (
 		return false, s.removePieces(ctx, made...)
 	}
 	old := slices.DeleteFunc(piecesIn(was.item), func(at string) bool { return slices.Contains(piecesIn(item), at) })
-	s.removePieces(ctx, old...) // in vain: nothing reads them, and the record is stored
+	s.removePieces(ctx, old...) // if they stay, nothing reads them; the record is stored
 	return true, nil
 }
 
@@ -167,11 +172,11 @@ func (s *Store) pieceAt(part string, n int) place {
 	return s.at("pieces/"+part, fmt.Sprintf("%04d", n))
 }
 
-// place of pieces: what follows is how many.
+// cutPieces reads what writePieces returned; n is -1 for what it never returns.
 func cutPieces(at string) (part string, n int) {
 	part, number, _ := strings.Cut(at, "/")
 	n, err := strconv.Atoi(number)
-	if err != nil {
+	if err != nil || n < 0 || n > maxPieces {
 		return part, -1
 	}
 	return part, n

@@ -28,12 +28,12 @@ func Permissions() []Permission {
 // InitPermissions are what making a bucket needs beside s3:ListBucket.
 func InitPermissions() []Permission {
 	return []Permission{
-		{"s3:CreateBucket", OnBucket, "a bucket that is not there yet"},
-		{"s3:GetBucketPublicAccessBlock", OnBucket, "every time"},
-		{"s3:PutBucketPublicAccessBlock", OnBucket, "a bucket that has none"},
-		{"s3:GetEncryptionConfiguration", OnBucket, "every time"},
-		{"s3:PutEncryptionConfiguration", OnBucket, "a bucket that has none"},
-		{"s3:GetLifecycleConfiguration", OnBucket, "every time"},
-		{"s3:PutLifecycleConfiguration", OnBucket, "a bucket that keeps the parts of what was never finished"},
+		{"s3:CreateBucket", OnBucket, "`rack init`, a bucket that is not there yet"},
+		{"s3:GetBucketPublicAccessBlock", OnBucket, "`rack init`"},
+		{"s3:PutBucketPublicAccessBlock", OnBucket, "`rack init`, a bucket that has none"},
+		{"s3:GetEncryptionConfiguration", OnBucket, "`rack init`"},
+		{"s3:PutEncryptionConfiguration", OnBucket, "`rack init`, a bucket that has none"},
+		{"s3:GetLifecycleConfiguration", OnBucket, "`rack init`"},
+		{"s3:PutLifecycleConfiguration", OnBucket, "`rack init`, a bucket that keeps the parts of what was never finished"},
 	}
 }

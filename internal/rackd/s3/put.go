@@ -131,7 +131,7 @@ func (u *upload) send(ctx context.Context, part []byte, r io.Reader) error {
 		err = failed
 	}
 	if err == nil {
-		err = context.Cause(ctx)
+		err = context.Cause(ctx) // then there is more to read
 	}
 	return err
 }

@@ -1,11 +1,13 @@
 package s3_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/convox-ci/convox-ci/internal/rackd"
@@ -39,8 +41,14 @@ func newLab(t *testing.T) *lab {
 
 // config is what the SDK would find for itself.
 func (l *lab) config() aws.Config {
-	return aws.Config{Region: region, BaseEndpoint: &l.server.URL, HTTPClient: &http.Client{Transport: &http.Transport{}},
-		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, "secret", "")}
+	return aws.Config{Region: region, BaseEndpoint: &l.server.URL, HTTPClient: l.server.Client(),
+		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, "secret", ""),
+		Retryer: func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.RateLimiter = ratelimit.None
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+			})
+		}}
 }
 
 func (l *lab) store(change ...func(*s3.Options)) *s3.Store {

@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"bytes"
 	"encoding/xml"
 	"io"
 	"net/http"
@@ -19,6 +20,9 @@ type call struct {
 
 // maxKey is the longest key, in bytes.
 const maxKey = 1024
+
+// deleteObject is the action of two calls, one of which is about many objects.
+const deleteObject = "s3:DeleteObject"
 
 // subresources are the settings of a bucket that calls can be about, with what S3
 // says where there are none.
@@ -87,7 +91,7 @@ func action(r *http.Request, key string) string {
 	case key == "" && r.Method == http.MethodGet && q.Has("uploads"):
 		return "s3:ListBucketMultipartUploads"
 	case key == "" && r.Method == http.MethodPost && q.Has("delete"):
-		return "s3:DeleteObject"
+		return deleteObject
 	case key == "":
 		return ""
 	case r.Method == http.MethodGet && !q.Has("uploadId"), r.Method == http.MethodHead:
@@ -97,7 +101,7 @@ func action(r *http.Request, key string) string {
 	case r.Method == http.MethodDelete && q.Has("uploadId"):
 		return "s3:AbortMultipartUpload"
 	case r.Method == http.MethodDelete:
-		return "s3:DeleteObject"
+		return deleteObject
 	}
 	return ""
 }
@@ -116,6 +120,8 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, c call) {
 			r.ContentLength = 0
 			f.handler.ServeHTTP(w, r)
 		}
+	case c.action == deleteObject && c.key == "":
+		fail = f.deleteObjects(w, r)
 	default:
 		f.handler.ServeHTTP(w, r)
 	}
@@ -182,3 +188,50 @@ func (f *Fake) createBucket(r *http.Request, c call) *fault {
 	f.buckets[c.bucket] = &bucket{region: c.region, owner: Account, settings: map[string][]byte{}}
 	return nil
 }
+
+// deleteObjects decides about each object, and leaves those that may be removed to
+// gofakes3.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+func (f *Fake) deleteObjects(w http.ResponseWriter, r *http.Request) *fault {
+	type object struct{ Key string }
+	type refusal struct{ Key, Code, Message string }
+	in := struct {
+		XMLName xml.Name `xml:"Delete"`
+		Object  []object
+		Quiet   bool
+	}{}
+	if err := readXML(r, &in); err != nil || len(in.Object) == 0 || len(in.Object) > maxDeleted {
+		return &fault{http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"}
+	}
+	var refused []refusal
+	f.mu.Lock()
+	in.Object = slices.DeleteFunc(in.Object, func(o object) bool {
+		no := f.denied[deleteObject] || f.denied[deleteObject+" "+o.Key]
+		if no {
+			refused = append(refused, refusal{o.Key, "AccessDenied", "Access Denied"})
+		}
+		return no
+	})
+	f.mu.Unlock()
+	if len(refused) == 0 {
+		f.handler.ServeHTTP(w, r)
+		return nil
+	}
+	text, err := xml.Marshal(in)
+	if err != nil {
+		return &fault{http.StatusInternalServerError, "InternalError", err.Error()}
+	}
+	rest := r.Clone(r.Context())
+	rest.Header = http.Header{} // whose checksums are of another body
+	rest.Body, rest.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+	f.handler.ServeHTTP(&discarded{}, rest)
+	w.Header().Set("Content-Type", "application/xml")
+	xml.NewEncoder(w).Encode(struct {
+		XMLName xml.Name `xml:"DeleteResult"`
+		Error   []refusal
+	}{Error: refused})
+	return nil
+}
+
+// maxDeleted is how many objects one call may remove.
+const maxDeleted = 1000

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -78,7 +79,8 @@ func New() *Fake {
 		buckets: map[string]*bucket{}, seen: map[Seen]int{}, denied: map[string]bool{}}
 }
 
-// Deny has an action refused from now on, as where no policy allows it.
+// Deny has an action refused from now on, as where no policy allows it: on all, or,
+// for s3:DeleteObject with a key after a space, on one object.
 func (f *Fake) Deny(action string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,7 +232,7 @@ func (f *Fake) permit(w http.ResponseWriter, r *http.Request, c call) *fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b := f.buckets[c.bucket]
-	if f.denied[c.action] {
+	if f.denied[c.action] && !(c.action == deleteObject && c.key == "") { // which is decided for each object
 		return &fault{http.StatusForbidden, "AccessDenied", "User: " + User + " is not authorized to perform: " + c.action + " on resource: \"" + c.arn() +
 			"\" because no identity-based policy allows the " + c.action + " action"}
 	}
@@ -247,7 +249,7 @@ func (f *Fake) permit(w http.ResponseWriter, r *http.Request, c call) *fault {
 			return &fault{http.StatusForbidden, "AccessDenied", "Access Denied"}
 		}
 	}
-	f.seen[Seen{c.action, c.key != ""}]++
+	f.seen[Seen{c.action, c.key != "" || c.action == deleteObject}]++
 	return nil
 }
 
@@ -288,3 +290,31 @@ var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/(
 
 // arn is what the call is about, in policies.
 func (c call) arn() string { return strings.TrimSuffix("arn:aws:s3:::"+c.bucket+"/"+c.key, "/") }
+
+// Left counts the uploads in a bucket that were neither finished nor given up, and
+// their parts.
+func (f *Fake) Left(bucket string) (uploads, parts int, err error) {
+	ask := func(path string, into any) error {
+		r, err := http.NewRequest(http.MethodGet, "http://s3.test/"+bucket+path, nil)
+		if err != nil {
+			return err
+		}
+		answer := httptest.NewRecorder()
+		f.handler.ServeHTTP(answer, r)
+		return xml.Unmarshal(answer.Body.Bytes(), into)
+	}
+	var all struct {
+		Upload []struct{ Key, UploadId string }
+	}
+	if err := ask("?uploads", &all); err != nil {
+		return 0, 0, err
+	}
+	for _, u := range all.Upload {
+		var one struct{ Part []struct{ PartNumber int } }
+		if err := ask("/"+u.Key+"?uploadId="+u.UploadId, &one); err != nil {
+			return 0, 0, err
+		}
+		parts += len(one.Part)
+	}
+	return len(all.Upload), parts, nil
+}
