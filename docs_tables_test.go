@@ -37,6 +37,7 @@ func generatedTables(t *testing.T) map[string]string {
 		"policy for ecr":        policyForECR(t),
 		"permissions of stores": storesTable(),
 		"policy for stores":     policyForStores(t),
+		"policy for pulls":      policyForPulls(t),
 	}
 }
 

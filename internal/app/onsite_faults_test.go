@@ -22,6 +22,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -143,7 +144,7 @@ func deliverTo(t *testing.T, kind trouble, l leg) string {
 		Rack: rack.New(endpoint(t), w, nil), Log: console, Outputs: console,
 		Commit: func(context.Context, string) commit.Commit { return commit.Commit{SHA: "0123abcd"} },
 		Engine: func(context.Context) (workflow.Engine, error) {
-			return hand{onsite{Wrapper: &entry.Wrapper{Programs: convoxEnv}, way: w}}, nil
+			return hand{onsite{Wrapper: &entry.Wrapper{Programs: convoxEnv}, keys: authn.DefaultKeychain, way: w}}, nil
 		},
 	}
 	dir := t.TempDir()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
@@ -25,7 +26,9 @@ func (p *process) beOnsite() error { return nil }
 type onsite struct {
 	*engine
 	image.Wrapper
-	way http.RoundTripper // to registries; nil for that of their library
+	keys  authn.Keychain    // of registries
+	way   http.RoundTripper // to them; nil for that of their library
+	cloud registry.Cloud    // nil for none
 }
 
 // openEngine finds what builds on this machine. The run closes it.
@@ -34,19 +37,25 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{root: filepath.Join(data, "builder"), keychain: authn.DefaultKeychain, variable: p.variable, notice: p.notice, alone: true}
+	account, err := p.account()
+	if err != nil {
+		return nil, err
+	}
+	cloud := account.ecr()
+	keys := authn.NewMultiKeychain(authn.DefaultKeychain, cloud)
+	e := &engine{root: filepath.Join(data, "builder"), keychain: keys, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
 	p.console.Mask(p.variable("ACTIONS_RUNTIME_TOKEN")) // with which caches may be asked
-	return onsite{engine: e, Wrapper: &entry.Wrapper{Programs: convoxEnv}}, nil
+	return onsite{e, &entry.Wrapper{Programs: convoxEnv}, keys, cloud.Transport(remote.DefaultTransport), cloud}, nil
 }
 
 // Registry implements [workflow.Engine].
 func (o onsite) Registry(c workflow.Credentials) bake.Registry {
-	var keys authn.Keychain = authn.DefaultKeychain
+	keys := o.keys
 	if c.Host != "" {
 		keys = authn.NewMultiKeychain(ownKeychain{host: c.Host, user: c.User, password: c.Password.Reveal()}, keys)
 	}
-	return ofRack{&registry.Client{Keychain: keys, Transport: o.way}, c.Host}
+	return ofRack{&registry.Client{Keychain: keys, Transport: o.way, Cloud: o.cloud}, c.Host}
 }
 
 // ofRack is the registry of a rack.

@@ -21,6 +21,7 @@ type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
 	Delivery string `env:"delivery" accept:"repository,import" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, or in the archive of builds import (default: repository on v3 racks, import on others)"`
 	Caches
+	AWSRole
 }
 
 // Engine is what builds images on this machine. It is used for one build at a
@@ -52,10 +53,11 @@ func (e External) Onsite() bool { return e.External }
 
 // check finds what is wrong with the inputs.
 func (e External) check(lookup func(string) (string, bool)) error {
+	wrong := e.AWSRole.Wrong()
 	if e.Delivery != "" && !e.External {
-		return refuse("delivery", e.Delivery, "is of no use without external", "external: true beside it")
+		wrong = append([]options.Problem{{Input: "delivery", Value: e.Delivery, Message: "is of no use without external", Accepted: []string{"external: true beside it"}}}, wrong...)
 	}
-	return e.Caches.check(e.External, lookup)
+	return options.Join(wrongInputs(wrong), e.Caches.check(e.External, lookup))
 }
 
 // way is how the images get to a rack that has the app.
