@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/convox-ci/convox-ci/internal/oidc/oidctest"
 	"github.com/convox-ci/convox-ci/internal/rackd/dynamodb"
 	"github.com/convox-ci/convox-ci/internal/rackd/kms"
 	"github.com/convox-ci/convox-ci/internal/rackd/s3"
@@ -124,4 +126,45 @@ func policyForStores(t *testing.T) string {
 		}
 	}
 	return policyText(t, all)
+}
+
+// policyForPulls is what pulling images from ECR needs of it.
+func policyForPulls(t *testing.T) string {
+	t.Helper()
+	everywhere := statement{Effect: "Allow", Resource: onECR()[ecr.AnyRegistry]}
+	images := statement{Effect: "Allow", Resource: "arn:aws:ecr:REGION:ACCOUNT:repository/REPOSITORY"}
+	for _, p := range ecr.Permissions() {
+		switch {
+		case !p.Pulls():
+		case slices.Contains(p.On, ecr.AnyRegistry):
+			everywhere.Action = append(everywhere.Action, p.Action)
+		default:
+			images.Action = append(images.Action, p.Action)
+		}
+	}
+	return policyText(t, []statement{everywhere, images})
+}
+
+// TestTrustPolicies: those of the page are what a stand-in for STS can go by; whether
+// they let in who they should is for a test of package app.
+func TestTrustPolicies(t *testing.T) {
+	found := 0
+	for _, b := range blocks(t)["docs/aws.md"] {
+		if b.lang != "json" {
+			continue
+		}
+		if !json.Valid([]byte(b.text)) {
+			t.Errorf("%s is no JSON", b)
+		}
+		if !strings.Contains(b.text, "AssumeRole") {
+			continue
+		}
+		found++
+		if err := new(oidctest.STS).Role("arn:aws:iam::123456789012:role/ci", b.text, time.Hour); err != nil {
+			t.Errorf("%s: %v", b, err)
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d trust policies", found)
+	}
 }

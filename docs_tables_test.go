@@ -39,6 +39,7 @@ func generatedTables(t *testing.T) map[string]string {
 		"policy for stores":     policyForStores(t),
 		"permissions of aws":    estateTable(),
 		"policy for aws":        policyForEstate(t),
+		"policy for pulls":      policyForPulls(t),
 	}
 }
 

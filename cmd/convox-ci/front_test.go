@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/pem"
 	"io"
 	"log"
@@ -42,6 +43,55 @@ var fronts = map[string]func(*frontServer, *http.Response) error{
 	// no upload: see refuse.
 	"uncancellable": func(*frontServer, *http.Response) error { return nil },
 	"deaf":          func(*frontServer, *http.Response) error { return nil },
+	// v3 and v2 show the rack as one of that generation.
+	"v3": func(_ *frontServer, r *http.Response) error { return showV3(r) },
+	"v2": func(_ *frontServer, r *http.Response) error { return rewrite(r, showVersion("20260421192607")) },
+}
+
+// showVersion changes what a rack says of itself.
+func showVersion(version string) func(answer map[string]any, r *http.Request) {
+	return func(answer map[string]any, r *http.Request) {
+		if r.URL.Path == "/system" {
+			answer["version"], answer["provider"], answer["type"] = version, "aws", ""
+		}
+	}
+}
+
+// showV3 also changes what a rack says of apps and builds. A v3 rack names the
+// repository of a build that is made elsewhere once, with the password as it is.
+func showV3(r *http.Response) error {
+	return rewrite(r, func(answer map[string]any, r *http.Request) {
+		showVersion("3.24.6")(answer, r)
+		if _, app := answer["generation"]; app {
+			answer["generation"] = "3"
+		}
+		named, _ := answer["repository"].(string)
+		delete(answer, "repository")
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/builds") {
+			answer["repository"] = "https://convox:" + key + named[strings.LastIndex(named, "@"):]
+		}
+	})
+}
+
+// rewrite changes an answer that is a JSON object.
+func rewrite(r *http.Response, change func(answer map[string]any, r *http.Request)) error {
+	if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		return nil
+	}
+	body, err := io.ReadAll(r.Body)
+	var answer map[string]any
+	if json.Unmarshal(body, &answer) == nil {
+		change(answer, r.Request)
+		body, _ = json.Marshal(answer)
+	}
+	setBody(r, body)
+	return err
+}
+
+func setBody(r *http.Response, body []byte) {
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	r.ContentLength = int64(len(body))
 }
 
 // front puts an HTTPS server with a certificate of its own before the rack that
@@ -53,7 +103,7 @@ func front(ts *testscript.TestScript, neg bool, args []string) {
 		change = fronts[args[0]]
 	}
 	if neg || len(args) > 0 && change == nil {
-		ts.Fatalf("usage: front [busy | slow | uncancellable | deaf]")
+		ts.Fatalf("usage: front [busy | slow | uncancellable | deaf | v2 | v3]")
 	}
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: ts.Getenv("RACK_HOST")})
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // handshakes are refused and clients leave, on purpose
@@ -108,9 +158,7 @@ func (f *frontServer) showUpdating(r *http.Response) error {
 	}
 	body, err := io.ReadAll(r.Body)
 	body = bytes.Replace(body, []byte(`"status": "running"`), []byte(`"status": "updating"`), 1)
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	r.ContentLength = int64(len(body))
+	setBody(r, body)
 	return err
 }
 

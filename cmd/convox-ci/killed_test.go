@@ -138,13 +138,16 @@ func seedRelease(t *testing.T, data string) {
 // killable is a rack in a process of its own.
 type killable struct {
 	url, fingerprint string
-	process          int // its id
+	registry         string // its host
+	process          int    // its id
 	http             *http.Client
 	kill             func()
 	gone             chan struct{} // closed when the process has ended
 }
 
 var readyAt = regexp.MustCompile(`(?s)(?:TLS: +SHA-256 (\S+)\n.*)?RACK_URL=(https?://)convox:PASSWORD@(\S+)\nReady\n$`)
+
+var registryAt = regexp.MustCompile(`(?m)^Registry: +(\S+)$`)
 
 // serveKillable starts a rack that builds with the embedded BuildKit.
 func serveKillable(t *testing.T, data string, flags ...string) *killable {
@@ -183,6 +186,9 @@ func serveKillable(t *testing.T, data string, flags ...string) *killable {
 		t.Fatalf("the rack said %q", said)
 	}
 	r.url, r.fingerprint = m[2]+url.UserPassword("convox", key).String()+"@"+m[3], m[1]
+	if registry := registryAt.FindStringSubmatch(said); registry != nil {
+		r.registry = registry[1]
+	}
 	if m[1] != "" {
 		r.http = trusting(t, filepath.Join(data, "certificate.pem"), m[1])
 	}

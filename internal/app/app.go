@@ -17,6 +17,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/summary"
+	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
 // Streams are the process's. What a run says goes to Out, as CI systems read the
@@ -47,9 +48,10 @@ type process struct {
 	engine  io.Closer // that builds on this machine; nil until one is used
 	keys    keyring   // for what is built there; nil for that of the machine
 
-	verb    string          // that is carried out, by its name
-	summary bool            // is wanted
-	told    *summary.Report // of this run; nil until something is done
+	role    workflow.AWSRole // that this run has on AWS
+	verb    string           // that is carried out, by its name
+	summary bool             // is wanted
+	told    *summary.Report  // of this run; nil until something is done
 }
 
 // voice is the stream on which everything is said. It is settled before anything

@@ -32,11 +32,12 @@ type cloudLab struct {
 	server  *httptest.Server
 	dir     string
 	environ []string
-	stop    func() // the rack that runs
+	stop    func()    // the rack that runs
+	heard   io.Writer // of what racks say; once they have stopped, all was written
 }
 
 func newCloudLab(t *testing.T) *cloudLab {
-	l := &cloudLab{T: t, dir: t.TempDir()}
+	l := &cloudLab{T: t, dir: t.TempDir(), heard: io.Discard}
 	l.fake = ecrtest.New(t.Context(), filepath.Join(l.dir, "ecr"), time.Now)
 	l.server = httptest.NewServer(l.fake)
 	t.Cleanup(l.server.Close)
@@ -74,16 +75,18 @@ func (l *cloudLab) serve(args ...string) {
 		Main(ctx, args, l.environ, Streams{Out: writer, Err: writer})
 		writer.Close()
 	}()
-	l.stop = func() { cancel(errors.New("the test stops the rack")); <-ended }
+	heard := make(chan struct{})
+	l.stop = func() { cancel(errors.New("the test stops the rack")); <-ended; <-heard }
 	l.Cleanup(l.stop)
 	var said strings.Builder
-	for lines := bufio.NewScanner(reader); lines.Scan(); {
+	all := io.TeeReader(reader, l.heard)
+	for lines := bufio.NewScanner(all); lines.Scan(); {
 		said.WriteString(lines.Text() + "\n")
 		if lines.Text() == "Ready" {
 			break
 		}
 	}
-	go io.Copy(io.Discard, reader)
+	go func() { defer close(heard); io.Copy(io.Discard, all) }()
 	m := regexp.MustCompile(`RACK_URL=(\S+)`).FindStringSubmatch(said.String())
 	if m == nil || !strings.Contains(said.String(), "Registry: "+strings.TrimPrefix(l.server.URL, "http://")+"/office\n") {
 		l.Fatalf("the rack says:\n%s", said.String())

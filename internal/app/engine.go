@@ -32,6 +32,7 @@ type engine struct {
 
 	mu      sync.Mutex
 	builder image.Builder
+	own     bool // that is the one inside this process
 	closers []func() error
 }
 
@@ -41,6 +42,7 @@ func (e *engine) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	s.Cache.Imports, s.Cache.Exports = e.ofActions(s.Cache.Imports), e.ofActions(s.Cache.Exports)
 	return b.Build(ctx, s, log)
 }
 
@@ -136,6 +138,7 @@ func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {
 	}
 	b := buildkit.New(c)
 	b.Keychain, b.Held = e.keychain, d.Held
+	e.own = true
 	e.closers = append(e.closers, d.Close, b.Close)
 	return b, nil
 }

@@ -377,7 +377,7 @@ func TestDeliveryUnasked(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	out := l.do(1, "build", "--external", "--delivery", "aws", "--app", "web", source)
-	l.has(out, "error: no credentials of AWS were found: set AWS_ACCESS_KEY_ID")
+	l.has(out, "error: no credentials of AWS were found: set role-to-assume, or AWS_ACCESS_KEY_ID")
 }
 
 // TestDeliveryFails: a build that fails is a failed one with its log and without a
@@ -439,7 +439,7 @@ func TestDeliveryMeetsAFault(t *testing.T) {
 		l.killAfter(n)
 		out, status := l.try("build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", source)
 		l.heal()
-		if status == 0 {
+		if status == 0 && !strings.Contains(out, "is complete on the rack, though not every answer of it came through") {
 			break
 		}
 		m := regexp.MustCompile(`Build:   (B[A-Z]{10})`).FindStringSubmatch(out)

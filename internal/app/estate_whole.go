@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -34,9 +32,9 @@ type estateOnsite struct {
 // Images implements [workflow.Estate].
 func (e *estateOnsite) Images() bake.Registry { return e.images }
 
-// StartBuild implements [workflow.Estate].
-func (e *estateOnsite) StartBuild(ctx context.Context, app, source string, o rack.BuildOptions) (rack.Build, error) {
-	b, err := e.Estate.StartBuild(ctx, app, source, o)
+// StartExternal implements [workflow.Estate].
+func (e *estateOnsite) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
+	b, err := e.Estate.StartExternal(ctx, app, o)
 	b.Repository = e.host + "/" + e.Repository
 	return b, err
 }
@@ -44,7 +42,12 @@ func (e *estateOnsite) StartBuild(ctx context.Context, app, source string, o rac
 // openEstate finds what a v2 rack has on AWS, with the credentials that the SDK of
 // AWS finds. From then on they are good for what is built as well.
 func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workflow.Estate, error) {
-	found, err := credentialsOfAWS(ctx, o.Asked)
+	account, err := p.account()
+	if err != nil {
+		return nil, err
+	}
+	account.given = !o.Asked
+	found, err := account.settled(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +55,7 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 	if err != nil {
 		return nil, err
 	}
-	cloud := ecr.New(ecr.Options{Config: func(context.Context) (aws.Config, error) { return found, nil }})
+	cloud := account.ecr()
 	opened, err := cloud.Open(ctx, "", e.Repository)
 	if err != nil {
 		return nil, err
@@ -69,27 +72,21 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 	return &estateOnsite{e, opened.Host(), images}, nil
 }
 
-// errNoRegion is the error where nothing says in which region to look.
-var errNoRegion = errors.New("no region of AWS is set: set AWS_REGION to that of the Rack")
+// errRegionUnset is the error where nothing says in which region to look.
+var errRegionUnset = errors.New("no region of AWS is set: set aws-region, or AWS_REGION, to that of the Rack")
 
 // errNoCredentials is the error where the SDK finds none. What it says itself is about
 // all the places that it has looked at.
-var errNoCredentials = errors.New("no credentials of AWS were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have the job assume a role")
+var errNoCredentials = errors.New("no credentials of AWS were found: set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 
-// credentialsOfAWS is what the SDK of AWS finds. Where nobody has asked for it those
-// do not count that a machine on EC2 has anyway: to look for them takes seconds on
-// all others.
-func credentialsOfAWS(ctx context.Context, asked bool) (aws.Config, error) {
-	var options []func(*config.LoadOptions) error
-	if !asked {
-		options = append(options, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
-	}
-	found, err := config.LoadDefaultConfig(ctx, options...)
+// settled is config with a region, and credentials that are there.
+func (a *account) settled(ctx context.Context) (aws.Config, error) {
+	found, err := a.config(ctx)
 	if err != nil {
 		return found, err
 	}
 	if found.Region == "" {
-		return found, errNoRegion
+		return found, errRegionUnset
 	}
 	if _, err := found.Credentials.Retrieve(ctx); err != nil {
 		if cause := context.Cause(ctx); cause != nil {

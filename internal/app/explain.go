@@ -155,8 +155,13 @@ func ofCommand(err error) (status int, hint string, ok bool) {
 		name    *workflow.NoVariableError
 		layout  *workflow.LayoutError
 		unknown *rack.NoStatusError
+		pushing *workflow.DeliveryError
 	)
 	switch {
+	case errors.As(err, &pushing) && errors.Is(pushing, rack.ErrUnauthorized):
+		return exitAuth, "", true
+	case errors.As(err, &pushing) && errors.Is(pushing, rack.ErrUnavailable):
+		return exitUnavailable, "", true
 	case errors.As(err, &unknown) && errors.Is(err, rack.ErrNotFound): // the process is not there any more, which was
 		return exitFailed, "", true
 	case errors.As(err, &hook) && errors.As(err, &ended):

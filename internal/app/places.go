@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/options"
+	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
 // StoreInputs are the inputs about what a rack remembers.
@@ -15,6 +16,7 @@ type StoreInputs struct {
 	Name    string `env:"name" envDefault:"local" usage:"name of the rack"`
 	Records string `env:"records" usage:"Amazon DynamoDB to keep records in: dynamodb://REGION/PREFIX?kms-key=KEY; tables begin with PREFIX (default: the name of the rack), secrets are sealed with KEY of KMS (default: a key in the data)"`
 	Objects string `env:"objects" usage:"bucket on Amazon S3 to keep sources and logs in: s3://BUCKET/PREFIX?region=REGION; with app=APP for that app alone, under the keys that a v2 rack has in its bucket"`
+	workflow.AWSRole
 }
 
 // Where what a rack remembers can be instead of the data.
@@ -38,7 +40,6 @@ type objectsPlace struct {
 }
 
 var (
-	regionName  = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-\d+$`)
 	bucketName  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	tablePrefix = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,200}$`) // of tables, whose names have up to 255
 )
@@ -66,7 +67,7 @@ func placeURL(input, text, scheme string, names ...string) (u *url.URL, values u
 			return fault("needs one value of " + name)
 		}
 	}
-	if region := values.Get("region"); region != "" && !regionName.MatchString(region) {
+	if region := values.Get("region"); region != "" && !workflow.IsRegion(region) {
 		return fault(region+" is not a region of AWS", "us-east-1")
 	}
 	return u, values, nil
@@ -79,7 +80,7 @@ func (in *StoreInputs) records() (p recordsPlace, wrong []options.Problem) {
 		return p, wrong
 	}
 	p = recordsPlace{region: u.Host, prefix: strings.Trim(u.Path, "/"), key: values.Get("kms-key")}
-	if p.region != "" && !regionName.MatchString(p.region) {
+	if p.region != "" && !workflow.IsRegion(p.region) {
 		wrong = append(wrong, options.Problem{Input: "records", Value: in.Records, Message: p.region + " is not a region of AWS",
 			Accepted: []string{"dynamodb://us-east-1/PREFIX", "dynamodb:///PREFIX for the region that is set"}})
 	}
@@ -114,5 +115,5 @@ func (in *StoreInputs) wrongStores() (found []options.Problem) {
 		_, wrong := in.objects()
 		found = append(found, wrong...)
 	}
-	return found
+	return append(found, in.AWSRole.Wrong()...)
 }

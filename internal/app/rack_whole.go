@@ -18,7 +18,6 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
 	"github.com/convox-ci/convox-ci/internal/registry"
-	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 )
 
 // startRack puts a rack together. Everything that it keeps is below one
@@ -39,27 +38,24 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 		return r, inputFault("data", err)
 	}
 	r.closers = append(r.closers, store.Close)
-	account := &account{}
+	account, err := p.account()
+	if err != nil {
+		return r, err
+	}
 	stores, err := r.openStores(ctx, o.elsewhere.stores, store, account)
 	if err != nil {
 		return r, err
 	}
-	cloud := ecr.New(ecr.Options{Config: account.config})
+	cloud := account.ecr()
 	shelf, err := r.shelf(ctx, o, cloud)
 	if err != nil {
 		return r, err
 	}
-	state := filepath.Join(o.data, "buildkit")
-	if err := embedded.Sweep(state); err != nil {
-		p.notice("Build steps of a rack that was killed: " + err.Error())
-	}
+	state, run := filepath.Join(o.data, "buildkit"), filepath.Join(o.data, "run")
+	p.sweep(state, run)
 	keys := keychain(shelf.own, stores.Registries, cloud)
 	engine := &engine{root: state, mirrors: shelf.mirrors, keychain: keys, variable: p.variable, notice: p.notice}
 	r.closers = append(r.closers, engine.Close)
-	run := filepath.Join(o.data, "run")
-	if err := container.Sweep(run); err != nil {
-		p.notice("Processes of a rack that was killed: " + err.Error())
-	}
 	images := &registry.Client{Keychain: keys, Aliases: shelf.mirrors, Transport: shelf.reach(o.private, cloud), Cloud: cloud}
 	access, err := r.access(o, store)
 	if err != nil {
@@ -82,9 +78,19 @@ func (p *process) startRack(ctx context.Context, o rackOptions) (r *runningRack,
 	return r, r.open(o, server.Handler())
 }
 
+// sweep ends what a rack that was killed has left running.
+func (p *process) sweep(builder, processes string) {
+	if err := embedded.Sweep(builder); err != nil {
+		p.notice("Build steps of a rack that was killed: " + err.Error())
+	}
+	if err := container.Sweep(processes); err != nil {
+		p.notice("Processes of a rack that was killed: " + err.Error())
+	}
+}
+
 // ofRack are the limits in the words of the rack.
 func (in BuildLimits) ofRack() rackd.Limits {
-	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Step: image.Limits{CPU: in.CPU, Memory: in.Memory}}
+	return rackd.Limits{AtOnce: in.Builds, Time: in.Timeout, Build: image.Limits{CPU: in.CPU, Memory: in.Memory}}
 }
 
 // convoxEnv is the program that is put into images.

@@ -11,12 +11,12 @@ import (
 // BuildLimits are the inputs of rack serve about what builds may take.
 type BuildLimits struct {
 	Builds  int           `env:"builds-at-once" usage:"how many builds run at once; apps take turns (default: 2)"`
-	CPU     int           `env:"build-cpu" usage:"limit for each build step, in 1/1024 of a CPU, like the rack parameter BuildCpu (default: none)"`
-	Memory  int           `env:"build-memory" usage:"limit for each build step, in MB, like the rack parameter BuildMemory (default: none)"`
+	CPU     int           `env:"build-cpu" usage:"limit for each build, in 1/1024 of a CPU, like the rack parameter BuildCpu (default: none)"`
+	Memory  int           `env:"build-memory" usage:"limit for each build, in MB, like the rack parameter BuildMemory (default: none)"`
 	Timeout time.Duration `env:"build-timeout" usage:"limit for each build, once it does not wait for others any more (default: none)"`
 }
 
-// wrongLimits finds limits under which no step could run.
+// wrongLimits finds limits under which nothing could be built.
 func (in *BuildLimits) wrongLimits() (found []options.Problem) {
 	for _, l := range []struct {
 		input        string

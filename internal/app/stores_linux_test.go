@@ -139,7 +139,7 @@ func TestSharedWithAV2Rack(t *testing.T) {
 	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
 	release := regexp.MustCompile(`R[A-Z]{10}`).FindString(l.do(0, "releases", "--app", "web"))
 	l.stop()
-	a := &account{}
+	a := &account{mask: func(string) {}}
 	c, err := a.config(t.Context())
 	if err != nil {
 		t.Fatal(err)

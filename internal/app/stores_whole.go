@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/rackd/disk"
@@ -20,35 +18,6 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd/s3"
 	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 )
-
-// account is what the SDK of AWS finds for itself: variables and files of its own,
-// and what the machine is given. Nothing is looked for before something on AWS is
-// met, and then once for all.
-type account struct {
-	mu    sync.Mutex
-	found *aws.Config
-}
-
-// config is what was found. What went wrong is tried again the next time.
-func (a *account) config(ctx context.Context) (aws.Config, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.found == nil {
-		found, err := config.LoadDefaultConfig(ctx)
-		if err != nil {
-			return aws.Config{}, err
-		}
-		a.found = &found
-	}
-	return a.found.Copy(), nil
-}
-
-// in is the same for a region, "" for the one that is set.
-func (a *account) in(ctx context.Context, region string) (aws.Config, error) {
-	c, err := a.config(ctx)
-	c.Region = cmp.Or(region, c.Region)
-	return c, err
-}
 
 // openStores gives the stores of a rack: those of its data, but for what the inputs
 // say is elsewhere.
@@ -136,7 +105,10 @@ func bucket(ctx context.Context, at objectsPlace, a *account) (*s3.Store, error)
 // makeStores makes what is missing of the tables and the bucket that inputs name, and
 // says what is there now.
 func (p *process) makeStores(ctx context.Context, in StoreInputs) (made []string, err error) {
-	a := &account{}
+	a, err := p.account()
+	if err != nil {
+		return nil, err
+	}
 	if in.Objects != "" {
 		at, _ := in.objects()
 		objects, err := bucket(ctx, at, a)

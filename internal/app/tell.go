@@ -16,9 +16,15 @@ import (
 // telling are inputs that say how a run tells of itself.
 type telling interface{ Tells() workflow.Telling }
 
-// heed does from now on what inputs say about telling. Verbs without such inputs
-// leave no summary.
+// onAWS are inputs that say who a run is on AWS.
+type onAWS interface{ AWS() workflow.AWSRole }
+
+// heed does from now on what inputs say about telling, and about AWS. Verbs without
+// such inputs leave no summary.
 func (p *process) heed(inputs any) {
+	if a, ok := inputs.(onAWS); ok {
+		p.role = a.AWS()
+	}
 	t, ok := inputs.(telling)
 	if !ok {
 		return

@@ -49,7 +49,7 @@ type Order struct {
 	Env        map[string]string  // of the app, overlaid with build args: what ARG lines may take
 	Repository string             // host/name that images are pushed to
 	Cache      Cache              // where layers outlive the builder
-	Limits     image.Limits       // of each build step
+	Limits     image.Limits       // of the build, whose images are built one after another
 	Manner
 
 	// Built is told the entry point of each image that was built and has one,

@@ -1,10 +1,14 @@
 package bake
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 )
@@ -14,6 +18,8 @@ import (
 type Cache struct {
 	Repository string   // host/name; "" for none
 	Tags       []string // in it, of what may be reused, the latest pushed first
+
+	From, To []image.CacheEntry // that were asked for, beside the repository
 }
 
 // maxImports is how many tags of others a unit without one of its own looks
@@ -33,8 +39,9 @@ func (o Order) cacheTag(u *unit) string {
 // results of one step BuildKit takes any, also one that was to be replaced by a
 // build without the cache.
 func (o Order) cache(own *unit, units []*unit) image.Cache {
+	c := image.Cache{Imports: apart(o.Cache.From, own, units), Exports: apart(o.Cache.To, own, units)}
 	if o.Cache.Repository == "" {
-		return image.Cache{}
+		return c
 	}
 	mine := o.cacheTag(own)
 	tags := []string{mine}
@@ -48,9 +55,52 @@ func (o Order) cache(own *unit, units []*unit) image.Cache {
 		others := slices.DeleteFunc(slices.Clone(o.Cache.Tags), func(tag string) bool { return slices.Contains(tags, tag) })
 		tags = append(tags, others[:min(maxImports, len(others))]...)
 	}
-	c := image.Cache{To: o.Cache.Repository + ":" + mine}
+	c.To = o.Cache.Repository + ":" + mine
 	for _, tag := range tags {
 		c.From = append(c.From, o.Cache.Repository+":"+tag)
 	}
 	return c
+}
+
+// apart are caches for one unit of several: each has its own below the given place,
+// or the last would take the place of the others.
+func apart(entries []image.CacheEntry, own *unit, units []*unit) []image.CacheEntry {
+	built := 0
+	for _, u := range units {
+		if u.image == "" {
+			built++
+		}
+	}
+	if built < 2 || own.image != "" {
+		return entries
+	}
+	var list []image.CacheEntry
+	for _, e := range entries {
+		attrs, name := maps.Clone(e.Attrs), own.services[0]
+		switch e.Type {
+		case "registry":
+			attrs["ref"] = tagged(attrs["ref"], name)
+		case "local":
+			for _, dir := range []string{"src", "dest"} {
+				if attrs[dir] != "" {
+					attrs[dir] = filepath.Join(attrs[dir], name)
+				}
+			}
+		case "gha":
+			attrs["scope"] = cmp.Or(attrs["scope"], "buildkit") + "-" + name
+		}
+		list = append(list, image.CacheEntry{Type: e.Type, Attrs: attrs})
+	}
+	return list
+}
+
+// tagged adds a name to the tag of a reference. What is named by its digest stays.
+func tagged(ref, name string) string {
+	if strings.Contains(ref, "@") {
+		return ref
+	}
+	if strings.Contains(ref[strings.LastIndex(ref, "/")+1:], ":") {
+		return ref + "-" + name
+	}
+	return ref + ":" + name
 }

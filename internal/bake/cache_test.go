@@ -98,3 +98,30 @@ func TestNoCacheRepository(t *testing.T) {
 		t.Errorf("cache (-want +got):\n%s", d)
 	}
 }
+
+// TestCachesThatAreAskedFor: they are as given for one build, and each build of
+// several has its own.
+func TestCachesThatAreAskedFor(t *testing.T) {
+	given := func(kind, name, value string) image.CacheEntry {
+		return image.CacheEntry{Type: kind, Attrs: map[string]string{name: value, "mode": "max"}}
+	}
+	all := []image.CacheEntry{given("registry", "ref", "r.test:5000/app"), given("registry", "ref", "r.test/app:cache"), given("registry", "ref", "r.test/app@sha256:00"),
+		given("local", "src", "dir"), given("local", "dest", "dir"), given("gha", "scope", "x"), given("gha", "timeout", "1m")}
+	ofWorker := []image.CacheEntry{given("registry", "ref", "r.test:5000/app:worker"), given("registry", "ref", "r.test/app:cache-worker"), given("registry", "ref", "r.test/app@sha256:00"),
+		given("local", "src", "dir/worker"), given("local", "dest", "dir/worker"), given("gha", "scope", "x-worker"), given("gha", "timeout", "1m")}
+	ofWorker[6].Attrs["scope"] = "buildkit-worker"
+	for yml, want := range map[string][]image.CacheEntry{
+		"services:\n  worker:\n    build: .\n  web:\n    build: .\n  db:\n    image: x\n":                 all,
+		"services:\n  worker:\n    build: .\n  web:\n    build: {manifest: Other}\n  db:\n    image: x\n": ofWorker,
+	} {
+		o := order(t, yml, map[string]string{"Dockerfile": "FROM scratch\n", "Other": "FROM scratch\n"})
+		o.Cache = bake.Cache{From: all, To: all[1:]}
+		r := &recorder{}
+		if _, _, err := run(t, r, o); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(image.Cache{Imports: want, Exports: want[1:]}, r.specs[0].Cache); d != "" {
+			t.Errorf("%s (-want +got):\n%s", yml, d)
+		}
+	}
+}

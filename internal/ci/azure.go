@@ -81,6 +81,7 @@ func azureRun(env map[string]string) Run {
 		Commit:     env["BUILD_SOURCEVERSION"],
 		Subject:    firstLine(env["BUILD_SOURCEVERSIONMESSAGE"]),
 		Fork:       strings.EqualFold(env["SYSTEM_PULLREQUEST_ISFORK"], "true"),
+		ID:         env["BUILD_BUILDID"],
 		Repository: env["BUILD_REPOSITORY_NAME"],
 		Branch:     strings.TrimPrefix(firstOf(env["SYSTEM_PULLREQUEST_SOURCEBRANCH"], env["BUILD_SOURCEBRANCH"]), "refs/heads/"),
 		Actor:      env["BUILD_REQUESTEDFOR"],

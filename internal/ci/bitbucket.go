@@ -35,6 +35,7 @@ func bitbucketRun(env map[string]string) Run {
 	run := Run{
 		System:     Bitbucket,
 		Commit:     env["BITBUCKET_COMMIT"],
+		ID:         env["BITBUCKET_BUILD_NUMBER"],
 		Repository: env["BITBUCKET_REPO_FULL_NAME"],
 		Branch:     env["BITBUCKET_BRANCH"],
 	}

@@ -79,6 +79,7 @@ func buildkiteRun(env map[string]string) Run {
 		System:     Buildkite,
 		Commit:     env["BUILDKITE_COMMIT"],
 		Subject:    firstLine(env["BUILDKITE_MESSAGE"]),
+		ID:         env["BUILDKITE_BUILD_NUMBER"],
 		Link:       env["BUILDKITE_BUILD_URL"],
 		Repository: slug(env["BUILDKITE_REPO"]),
 		Branch:     env["BUILDKITE_BRANCH"],

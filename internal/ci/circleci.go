@@ -41,6 +41,7 @@ func circleciRun(env map[string]string) Run {
 		System:     CircleCI,
 		Commit:     env["CIRCLE_SHA1"],
 		Fork:       env["CIRCLE_PR_USERNAME"] != "",
+		ID:         env["CIRCLE_BUILD_NUM"],
 		Link:       env["CIRCLE_BUILD_URL"],
 		Repository: joined(env["CIRCLE_PROJECT_USERNAME"], env["CIRCLE_PROJECT_REPONAME"]),
 		Branch:     env["CIRCLE_BRANCH"],

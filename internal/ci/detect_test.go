@@ -8,14 +8,14 @@ import (
 )
 
 func TestDetectElsewhere(t *testing.T) {
-	gitlab := []string{"GITLAB_CI=true", "CI_COMMIT_SHA=abc", "CI_COMMIT_TITLE=Fix it", "CI_JOB_URL=https://gitlab.example/o/r/-/jobs/7",
+	gitlab := []string{"GITLAB_CI=true", "CI_COMMIT_SHA=abc", "CI_COMMIT_TITLE=Fix it", "CI_JOB_URL=https://gitlab.example/o/r/-/jobs/7", "CI_JOB_ID=7",
 		"CI_PROJECT_PATH=o/r", "GITLAB_USER_LOGIN=ada"}
 	buildkite := []string{"BUILDKITE=true", "BUILDKITE_COMMIT=abc", "BUILDKITE_MESSAGE=Fix it\n\nmore", "BUILDKITE_REPO=git@github.com:o/r.git",
-		"BUILDKITE_BRANCH=fix", "BUILDKITE_BUILD_URL=https://buildkite.com/o/p/builds/7", "BUILDKITE_BUILD_CREATOR=Ada"}
+		"BUILDKITE_BRANCH=fix", "BUILDKITE_BUILD_URL=https://buildkite.com/o/p/builds/7", "BUILDKITE_BUILD_CREATOR=Ada", "BUILDKITE_BUILD_NUMBER=7"}
 	azure := []string{"TF_BUILD=True", "BUILD_SOURCEVERSION=abc", "BUILD_SOURCEVERSIONMESSAGE=Fix it", "BUILD_SOURCEBRANCH=refs/heads/fix",
 		"BUILD_REPOSITORY_NAME=o/r", "BUILD_REQUESTEDFOR=Ada", "SYSTEM_COLLECTIONURI=https://dev.azure.com/o/", "SYSTEM_TEAMPROJECT=A team", "BUILD_BUILDID=7"}
 	link := "https://dev.azure.com/o/A%20team/_build/results?buildId=7"
-	woodpecker := []string{"CI=woodpecker", "CI_COMMIT_SHA=abc", "CI_COMMIT_MESSAGE=Fix it\n", "CI_PIPELINE_URL=https://w.example/repos/1/pipeline/7",
+	woodpecker := []string{"CI=woodpecker", "CI_COMMIT_SHA=abc", "CI_COMMIT_MESSAGE=Fix it\n", "CI_PIPELINE_URL=https://w.example/repos/1/pipeline/7", "CI_PIPELINE_NUMBER=7",
 		"CI_REPO=o/r", "CI_COMMIT_BRANCH=fix", "CI_COMMIT_AUTHOR=ada", "DRONE=true", "DRONE_COMMIT_SHA=def"}
 	tests := []struct {
 		name    string
@@ -23,32 +23,32 @@ func TestDetectElsewhere(t *testing.T) {
 		want    ci.Run
 	}{
 		{"gitlab", append(gitlab, "CI_COMMIT_BRANCH=fix"), ci.Run{System: ci.GitLab, Commit: "abc", Subject: "Fix it",
-			Link: "https://gitlab.example/o/r/-/jobs/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
+			ID: "7", Link: "https://gitlab.example/o/r/-/jobs/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
 		{"gitlab merged result of a fork", append(gitlab, "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA=head", "CI_MERGE_REQUEST_TITLE=Add it",
 			"CI_MERGE_REQUEST_SOURCE_BRANCH_NAME=add", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID=2", "CI_MERGE_REQUEST_PROJECT_ID=1"),
-			ci.Run{System: ci.GitLab, Commit: "head", Subject: "Add it", Fork: true, Link: "https://gitlab.example/o/r/-/jobs/7", Repository: "o/r", Branch: "add", Actor: "ada"}},
+			ci.Run{System: ci.GitLab, Commit: "head", Subject: "Add it", Fork: true, ID: "7", Link: "https://gitlab.example/o/r/-/jobs/7", Repository: "o/r", Branch: "add", Actor: "ada"}},
 		{"gitlab merge request", []string{"GITLAB_CI=true", "CI_COMMIT_SHA=abc", "CI_MERGE_REQUEST_SOURCE_PROJECT_ID=1", "CI_MERGE_REQUEST_PROJECT_ID=1"},
 			ci.Run{System: ci.GitLab, Commit: "abc"}},
 		{"buildkite", append(buildkite, "BUILDKITE_JOB_ID=j"), ci.Run{System: ci.Buildkite, Commit: "abc", Subject: "Fix it",
-			Link: "https://buildkite.com/o/p/builds/7#j", Repository: "o/r", Branch: "fix", Actor: "Ada"}},
+			ID: "7", Link: "https://buildkite.com/o/p/builds/7#j", Repository: "o/r", Branch: "fix", Actor: "Ada"}},
 		{"buildkite fork", append(buildkite, "BUILDKITE_PULL_REQUEST_REPO=git://github.com/them/r.git"), ci.Run{System: ci.Buildkite, Commit: "abc", Subject: "Fix it",
-			Link: "https://buildkite.com/o/p/builds/7", Repository: "o/r", Branch: "fix", Actor: "Ada", Fork: true}},
+			ID: "7", Link: "https://buildkite.com/o/p/builds/7", Repository: "o/r", Branch: "fix", Actor: "Ada", Fork: true}},
 		{"buildkite pull request, head not known", []string{"BUILDKITE=true", "BUILDKITE_COMMIT=HEAD", "BUILDKITE_REPO=https://github.com/o/r", "BUILDKITE_PULL_REQUEST_REPO=git@github.com:o/r.git"},
 			ci.Run{System: ci.Buildkite, Repository: "o/r"}},
-		{"azure", azure, ci.Run{System: ci.Azure, Commit: "abc", Subject: "Fix it", Link: link, Repository: "o/r", Branch: "fix", Actor: "Ada"}},
+		{"azure", azure, ci.Run{System: ci.Azure, Commit: "abc", Subject: "Fix it", ID: "7", Link: link, Repository: "o/r", Branch: "fix", Actor: "Ada"}},
 		{"azure fork", append(azure, "SYSTEM_PULLREQUEST_SOURCECOMMITID=head", "SYSTEM_PULLREQUEST_ISFORK=True", "SYSTEM_PULLREQUEST_SOURCEBRANCH=refs/heads/add"),
-			ci.Run{System: ci.Azure, Commit: "head", Fork: true, Link: link, Repository: "o/r", Branch: "add", Actor: "Ada"}},
-		{"teamcity", []string{"TEAMCITY_VERSION=2025.11", "BUILD_VCS_NUMBER=abc", "BUILD_URL=https://t.example/build/7"},
-			ci.Run{System: ci.TeamCity, Commit: "abc", Link: "https://t.example/build/7"}},
+			ci.Run{System: ci.Azure, Commit: "head", Fork: true, ID: "7", Link: link, Repository: "o/r", Branch: "add", Actor: "Ada"}},
+		{"teamcity", []string{"TEAMCITY_VERSION=2025.11", "BUILD_VCS_NUMBER=abc", "BUILD_URL=https://t.example/build/7", "BUILD_NUMBER=7"},
+			ci.Run{System: ci.TeamCity, Commit: "abc", ID: "7", Link: "https://t.example/build/7"}},
 		{"bitbucket", []string{"BITBUCKET_BUILD_NUMBER=7", "BITBUCKET_COMMIT=abc", "BITBUCKET_REPO_FULL_NAME=o/r", "BITBUCKET_BRANCH=fix",
 			"BITBUCKET_GIT_HTTP_ORIGIN=https://bitbucket.org/o/r"}, ci.Run{System: ci.Bitbucket, Commit: "abc", Repository: "o/r", Branch: "fix",
-			Link: "https://bitbucket.org/o/r/pipelines/results/7"}},
+			ID: "7", Link: "https://bitbucket.org/o/r/pipelines/results/7"}},
 		{"woodpecker, with the variables of Drone", woodpecker, ci.Run{System: ci.Woodpecker, Commit: "abc", Subject: "Fix it",
-			Link: "https://w.example/repos/1/pipeline/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
+			ID: "7", Link: "https://w.example/repos/1/pipeline/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
 		{"crow", []string{"CI=crow", "CI_COMMIT_SHA=abc"}, ci.Run{System: ci.Woodpecker, Commit: "abc"}},
-		{"drone", []string{"CI=true", "DRONE=true", "DRONE_COMMIT_SHA=abc", "DRONE_COMMIT_MESSAGE=Fix it", "DRONE_BUILD_LINK=https://d.example/o/r/7", "DRONE_REPO=o/r",
+		{"drone", []string{"CI=true", "DRONE=true", "DRONE_COMMIT_SHA=abc", "DRONE_COMMIT_MESSAGE=Fix it", "DRONE_BUILD_LINK=https://d.example/o/r/7", "DRONE_BUILD_NUMBER=7", "DRONE_REPO=o/r",
 			"DRONE_COMMIT_BRANCH=main", "DRONE_SOURCE_BRANCH=fix", "DRONE_BUILD_TRIGGER=ada"}, ci.Run{System: ci.Drone, Commit: "abc", Subject: "Fix it",
-			Link: "https://d.example/o/r/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
+			ID: "7", Link: "https://d.example/o/r/7", Repository: "o/r", Branch: "fix", Actor: "ada"}},
 		{"github before others", []string{"GITHUB_ACTIONS=true", "GITLAB_CI=true", "DRONE=true"}, ci.Run{System: ci.GitHub}},
 	}
 	for _, test := range tests {

@@ -98,7 +98,7 @@ func fence(value string, random func() string) string {
 //
 // https://docs.github.com/en/actions/reference/workflows-and-actions/variables
 func githubRun(env map[string]string) Run {
-	run := Run{System: GitHub, Commit: env["GITHUB_SHA"], Repository: env["GITHUB_REPOSITORY"], Actor: env["GITHUB_TRIGGERING_ACTOR"]}
+	run := Run{System: GitHub, Commit: env["GITHUB_SHA"], ID: env["GITHUB_RUN_ID"], Repository: env["GITHUB_REPOSITORY"], Actor: env["GITHUB_TRIGGERING_ACTOR"]}
 	run.Link, run.Branch = githubLink(env), githubBranch(env)
 	if run.Actor == "" { // GHES before 3.7
 		run.Actor = env["GITHUB_ACTOR"]

@@ -106,6 +106,7 @@ func gitlabRun(env map[string]string) Run {
 		System:     GitLab,
 		Commit:     firstOf(env["CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"], env["CI_COMMIT_SHA"]),
 		Subject:    firstLine(firstOf(env["CI_MERGE_REQUEST_TITLE"], env["CI_COMMIT_TITLE"])),
+		ID:         env["CI_JOB_ID"],
 		Link:       env["CI_JOB_URL"],
 		Repository: env["CI_PROJECT_PATH"],
 		Branch:     firstOf(env["CI_MERGE_REQUEST_SOURCE_BRANCH_NAME"], env["CI_COMMIT_BRANCH"]),

@@ -12,6 +12,7 @@ type Run struct {
 	Subject string // first line of the commit's message, or a pull request's title
 	Fork    bool   // started by a pull request from a fork: the CI system withholds secrets
 
+	ID         string // of the run or the job, as the CI system counts them
 	Link       string // URL of the run's page, or of the job's
 	Repository string // OWNER/NAME
 	Branch     string // of the commit; for a pull request that which it asks to be merged

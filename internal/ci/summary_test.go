@@ -73,13 +73,13 @@ func TestDetectRun(t *testing.T) {
 		want    ci.Run
 	}{
 		{"a branch", append(github, "GITHUB_REF_TYPE=branch", "GITHUB_REF_NAME=main", "GITHUB_RUN_ATTEMPT=1"),
-			ci.Run{System: ci.GitHub, Link: "https://ghes.example/acme/shop/actions/runs/7", Repository: "acme/shop", Branch: "main", Actor: "ada"}},
+			ci.Run{System: ci.GitHub, ID: "7", Link: "https://ghes.example/acme/shop/actions/runs/7", Repository: "acme/shop", Branch: "main", Actor: "ada"}},
 		{"a tag, again", append(github, "GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v1", "GITHUB_RUN_ATTEMPT=2", "GITHUB_TRIGGERING_ACTOR=bob"),
-			ci.Run{System: ci.GitHub, Link: "https://ghes.example/acme/shop/actions/runs/7/attempts/2", Repository: "acme/shop", Actor: "bob"}},
+			ci.Run{System: ci.GitHub, ID: "7", Link: "https://ghes.example/acme/shop/actions/runs/7/attempts/2", Repository: "acme/shop", Actor: "bob"}},
 		{"a pull request", append(github, "GITHUB_REF_TYPE=branch", "GITHUB_REF_NAME=9/merge", "GITHUB_HEAD_REF=fix"),
-			ci.Run{System: ci.GitHub, Link: "https://ghes.example/acme/shop/actions/runs/7", Repository: "acme/shop", Branch: "fix", Actor: "ada"}},
-		{"circleci", []string{"CIRCLECI=true", "CIRCLE_BUILD_URL=https://circleci.example/1", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=shop", "CIRCLE_BRANCH=main", "CIRCLE_USERNAME=ada"},
-			ci.Run{System: ci.CircleCI, Link: "https://circleci.example/1", Repository: "acme/shop", Branch: "main", Actor: "ada"}},
+			ci.Run{System: ci.GitHub, ID: "7", Link: "https://ghes.example/acme/shop/actions/runs/7", Repository: "acme/shop", Branch: "fix", Actor: "ada"}},
+		{"circleci", []string{"CIRCLECI=true", "CIRCLE_BUILD_URL=https://circleci.example/1", "CIRCLE_BUILD_NUM=1", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=shop", "CIRCLE_BRANCH=main", "CIRCLE_USERNAME=ada"},
+			ci.Run{System: ci.CircleCI, ID: "1", Link: "https://circleci.example/1", Repository: "acme/shop", Branch: "main", Actor: "ada"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if d := cmp.Diff(test.want, ci.Detect(test.environ)); d != "" {

@@ -65,5 +65,5 @@ func (teamcity) output(name, value string) (string, error) {
 //
 // https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html
 func teamcityRun(env map[string]string) Run {
-	return Run{System: TeamCity, Commit: env["BUILD_VCS_NUMBER"], Link: env["BUILD_URL"]}
+	return Run{System: TeamCity, Commit: env["BUILD_VCS_NUMBER"], ID: env["BUILD_NUMBER"], Link: env["BUILD_URL"]}
 }

@@ -58,9 +58,9 @@ func (e *Estate) Holds(ctx context.Context, release string) (bool, error) {
 	return err == nil, unlessMissing(err)
 }
 
-// StartBuild records a build that runs, made elsewhere. Its repository has no host.
+// StartExternal records a build that runs, made elsewhere. Its repository has no host.
 // If ctx ends meanwhile, a build that was recorded comes with the error.
-func (e *Estate) StartBuild(ctx context.Context, app, _ string, o rack.BuildOptions) (rack.Build, error) {
+func (e *Estate) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
 	b := rack.Build{App: app, Description: o.Description, GitSHA: o.GitSHA, Status: rack.BuildRunning, Started: time.Now().UTC(),
 		WildcardDomain: o.WildcardDomain != nil && *o.WildcardDomain}
 	for {

@@ -17,15 +17,15 @@ type Spec struct {
 	NoCache    bool     // build every step anew
 	Layout     string   // directory that the image is written to, as an OCI image layout
 	Cache      Cache    // in registries
-	Limits     Limits   // of each step
+	Limits     Limits   // of the whole build
 }
 
-// Limits say how much one step of a build may take. Of steps that several builds
-// share, the widest count. A builder that cannot hold them runs steps without.
+// Limits say how much the steps of a build may take together; some builders can hold
+// them for each step alone. Of steps that several builds share, the widest count. A
+// builder that cannot hold them runs steps without.
 type Limits struct {
 	CPU    int // in 1/1024 of one CPU, as Amazon ECS counts; 0 for no limit, else at least LeastCPU
 	Memory int // in MB of 1<<20 bytes; 0 for no limit, else at least LeastMemory
-	Swap   int // of memory and what of it is swapped out together, likewise; 0 for as much as the builder likes
 }
 
 // The smallest limits, which are Docker's: the kernel divides time no finer than a
@@ -37,12 +37,22 @@ const (
 )
 
 // Cache is what of other builds a build may take its steps from, beside what the
-// builder itself keeps, and where it leaves its own. A reference that is not
+// builder itself keeps, and where it leaves its own, all of them or those that
+// others have asked for by the words of BuildKit. A reference that is not
 // there, or a registry that refuses, costs a build its speed and never fails it;
 // the log says so in a line that begins with WARNING.
 type Cache struct {
 	From []string // references of images with the layers of builds; the first counts first
 	To   string   // reference that the layers of all steps are left under; "" for none
+
+	Imports, Exports []CacheEntry // beside those
+}
+
+// CacheEntry is a cache as BuildKit knows it, by the attributes of its type:
+// https://docs.docker.com/build/cache/backends/
+type CacheEntry struct {
+	Type  string // registry, local or gha
+	Attrs map[string]string
 }
 
 // Builder builds images. Build writes one image, and nothing else, into the

@@ -269,5 +269,8 @@ func TestTakes(t *testing.T) {
 		if v2, v3, none := test.rack.Takes(rack.ArchiveV2), test.rack.Takes(rack.ArchiveV3), test.rack.Takes(rack.ArchiveUnknown); v2 != test.v2 || v3 != test.v3 || none != test.none {
 			t.Errorf("%s takes v2 %t, v3 %t, others %t", test.name, v2, v3, none)
 		}
+		if external := test.rack.TakesExternal(); external != (test.name != "v2") {
+			t.Errorf("%s takes builds that are made elsewhere: %t", test.name, external)
+		}
 	}
 }

@@ -135,10 +135,15 @@ func (c *Client) StartBuild(ctx context.Context, app, source string, o BuildOpti
 		find: func(ctx context.Context) ([]Build, error) {
 			now, err := c.Builds(ctx, app, recent)
 			return slices.DeleteFunc(now, func(b Build) bool {
-				return b.GitSHA != o.GitSHA || b.Description != o.Description || slices.ContainsFunc(before, func(old Build) bool { return old.ID == b.ID })
+				return !o.alike(b) || slices.ContainsFunc(before, func(old Build) bool { return old.ID == b.ID })
 			}), err
 		},
 	})
+}
+
+// alike tells whether a build may have come of the options.
+func (o BuildOptions) alike(b Build) bool {
+	return b.GitSHA == o.GitSHA && b.Description == o.Description
 }
 
 // ImportBuildOnce is [Client.ImportBuild], made exactly once: where the answer is

@@ -2,6 +2,7 @@ package rack
 
 import (
 	"archive/tar"
+	"cmp"
 	"encoding/json"
 	"io"
 
@@ -16,13 +17,22 @@ const (
 	ImageSuffix = ".tar" // of the entry of the images
 )
 
-// Parcel is a build on its way out, in the layout of v2 racks: see [Archive].
+// Parcel is a build on its way out, in the layout of one of the generations of
+// racks: see [Archive].
 type Parcel struct {
 	Build   Build
-	Size    int64                 // of the archive of its images, in bytes
-	Images  func(io.Writer) error // writes that archive, as "docker save" does
-	Log     io.Reader             // nil if there is none
-	LogSize int64                 // bytes of the log
+	Images  []Packed
+	Log     io.Reader // nil if there is none
+	LogSize int64     // bytes of the log
+}
+
+// Packed is an archive of images in a parcel. In that of a v2 rack there is one,
+// with the images of all services, as "docker save" writes it; in that of a v3 rack
+// one for each service, an OCI image layout.
+type Packed struct {
+	Service string // whose image it is, "" for those of all
+	Size    int64  // of the archive, in bytes
+	Write   func(io.Writer) error
 }
 
 // Write writes the archive. After an error its end is missing, so that nobody can
@@ -46,7 +56,12 @@ func (p Parcel) Write(w io.Writer) error {
 		}
 	}
 	add(RecordEntry, int64(len(record)), func(w io.Writer) error { _, err := w.Write(record); return err })
-	add(p.Build.App+"."+p.Build.ID+ImageSuffix, p.Size, p.Images)
+	for i, packed := range p.Images {
+		if packed.Service != "" && i == 0 && err == nil {
+			err = to.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Mode: 0o700}) // the mark of the layout: see isMarkV3
+		}
+		add(cmp.Or(packed.Service, p.Build.App)+"."+p.Build.ID+ImageSuffix, packed.Size, packed.Write)
+	}
 	if p.Log != nil {
 		add(LogEntry, p.LogSize, func(w io.Writer) error { _, err := io.Copy(w, p.Log); return err })
 	}

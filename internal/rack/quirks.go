@@ -26,7 +26,7 @@ var versionV2 = regexp.MustCompile(`^[0-9]{14}$`)
 // is known, a rack of no known generation, and any rack an unknown layout.
 func (s System) Takes(l ArchiveLayout) bool {
 	switch {
-	case l == ArchiveUnknown || s.Provider == "local" && s.Type == "local":
+	case l == ArchiveUnknown || s.embedded():
 		return true
 	case versionV2.MatchString(s.Version):
 		return l == ArchiveV2
@@ -35,6 +35,13 @@ func (s System) Takes(l ArchiveLayout) bool {
 	}
 	return true
 }
+
+// embedded tells racks that are this program.
+func (s System) embedded() bool { return s.Provider == "local" && s.Type == "local" }
+
+// TakesExternal tells whether a rack knows builds that are made elsewhere, and names
+// a repository for them. A v2 rack takes one for a build of no source, which fails.
+func (s System) TakesExternal() bool { return s.embedded() || !versionV2.MatchString(s.Version) }
 
 // versionV3 is the form of the versions of v3 racks.
 var versionV3 = regexp.MustCompile(`^3\.[0-9]+\.`)

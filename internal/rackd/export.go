@@ -43,8 +43,8 @@ func (s *Server) exportBuild(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := rack.Parcel{Build: b}
-	if p.Size, p.Images, err = s.Images.Save(ctx, refs); err != nil {
+	p := rack.Parcel{Build: b, Images: make([]rack.Packed, 1)}
+	if p.Images[0].Size, p.Images[0].Write, err = s.Images.Save(ctx, refs); err != nil {
 		return err
 	}
 	log, err := s.spoolLog(ctx, b)

@@ -15,7 +15,7 @@ import (
 type Limits struct {
 	AtOnce int           // how many builds run at once; below 1 it is DefaultBuilds
 	Time   time.Duration // of one build from the end of its waiting to that of its last push; 0 for none
-	Step   image.Limits  // of one build step; parameters of the rack may lower them
+	Build  image.Limits  // of one build; parameters of the rack may lower them
 }
 
 // tooLongError ends a build that has run for as long as it may.
@@ -33,10 +33,10 @@ func (s *Server) timed(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeoutCause(ctx, s.Limits.Time, tooLongError{s.Limits.Time})
 }
 
-// stepLimits are those of the configuration, lowered by the parameters of the rack
+// buildLimits are those of the configuration, lowered by the parameters of the rack
 // that were ever set: by their defaults a machine of its own is sized, a far
 // smaller one than this.
-func (s *Server) stepLimits(ctx context.Context, log io.Writer) image.Limits {
+func (s *Server) buildLimits(ctx context.Context, log io.Writer) image.Limits {
 	set, err := s.Stores.Parameters.Parameters(ctx)
 	if err != nil {
 		fmt.Fprintf(log, "WARNING: building without the limits of the rack's parameters: %v\n", err)
@@ -46,8 +46,8 @@ func (s *Server) stepLimits(ctx context.Context, log io.Writer) image.Limits {
 		cpu, memory = fargateCPU, fargateMemory
 	}
 	return image.Limits{
-		CPU:    lowered(s.Limits.Step.CPU, set, cpu, image.LeastCPU, log),
-		Memory: lowered(s.Limits.Step.Memory, set, memory, image.LeastMemory, log),
+		CPU:    lowered(s.Limits.Build.CPU, set, cpu, image.LeastCPU, log),
+		Memory: lowered(s.Limits.Build.Memory, set, memory, image.LeastMemory, log),
 	}
 }
 

@@ -16,9 +16,9 @@ import (
 	"github.com/convox-ci/convox-ci/internal/rackd"
 )
 
-// TestStepLimits looks at what a builder is asked to hold: the smaller one of the
+// TestBuildLimits looks at what a builder is asked to hold: the smaller one of the
 // configuration and of the parameters that were set.
-func TestStepLimits(t *testing.T) {
+func TestBuildLimits(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		configured image.Limits
@@ -38,7 +38,7 @@ func TestStepLimits(t *testing.T) {
 		{"not this method", image.Limits{}, url.Values{"FargateBuildCpu": {"256"}}, image.Limits{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := start(t, func(c *rackd.Config) { c.Limits.Step = test.configured })
+			m := start(t, func(c *rackd.Config) { c.Limits.Build = test.configured })
 			if test.set != nil {
 				m.want("parameters", m.do("PUT", "/system?parameters="+url.QueryEscape(test.set.Encode()), nil, nil), 200, "ok\n")
 			}

@@ -46,7 +46,7 @@ type parameter struct {
 
 // parameters are those of a v2 rack that concern builds, and those that scripts
 // set on any rack. The first four mean here what they mean there; those of CPU and
-// memory limit each build step once they were set; the others size and place
+// memory limit each build once they were set; the others size and place
 // machines that this rack does not have, and are kept for the clients that set and
 // read them.
 func parameters() []parameter {

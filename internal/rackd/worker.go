@@ -134,7 +134,7 @@ func (s *Server) produce(ctx context.Context, j job, log io.Writer) error {
 		App: j.app, Build: j.id, Source: tree, Scratch: filepath.Join(dir, "images"), Manifest: m, Env: env,
 		Repository: s.Registry + "/" + j.app, Manner: bake.Manner{Development: j.development, NoCache: j.noCache, Fargate: j.fargate},
 		Built:  func(entrypoint []string) error { return s.recordEntrypoint(ctx, j, entrypoint) },
-		Limits: s.stepLimits(ctx, log),
+		Limits: s.buildLimits(ctx, log),
 	}, p[buildCache] == yes, log), log)
 	for _, i := range images {
 		fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)

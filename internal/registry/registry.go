@@ -190,20 +190,32 @@ func (c *Client) plain(ctx context.Context, err error) error {
 	if e, ok := errors.AsType[*transport.Error](err); ok {
 		text := e.Error()
 		text = strings.ToValidUTF8(text[:min(len(text), maxAnswer)], "")
+		fault := &Fault{Status: e.StatusCode, Err: errors.New(text)}
 		switch e.StatusCode {
 		case http.StatusNotFound:
-			return fmt.Errorf("%w: %s", ErrNotFound, text)
+			fault.Err = fmt.Errorf("%w: %s", ErrNotFound, text)
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return fmt.Errorf("%w: %s", ErrDenied, text)
+			fault.Err = fmt.Errorf("%w: %s", ErrDenied, text)
 		}
-		return errors.New(text)
+		return fault
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		host := "the registry"
 		if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
 			host = u.Host
 		}
-		return fmt.Errorf("%s does not answer: %w", host, e.Err)
+		return &Fault{Err: fmt.Errorf("%s does not answer: %w", host, e.Err)}
 	}
 	return err
 }
+
+// Fault is what a registry has answered, or that it has not.
+type Fault struct {
+	Status int   // of the answer; 0 for none
+	Err    error // what happened, in words
+}
+
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap gives what happened, which may be one of the kinds of faults.
+func (f *Fault) Unwrap() error { return f.Err }

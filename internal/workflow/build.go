@@ -169,7 +169,7 @@ func (in *BuildInputs) checkBuild(lookup func(string) (string, bool)) error {
 	if missing == nil {
 		in.BuildArgs = resolved
 	}
-	return options.Join(in.Source.check(), contradictions, missing, in.External.check(), in.checkArgs())
+	return options.Join(in.Source.check(), contradictions, missing, in.External.check(lookup), in.checkArgs())
 }
 
 // checkArgs refuses build args that a rack cannot be told. This machine can.

@@ -2,137 +2,91 @@ package workflow
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"errors"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
-// Ledger records a build that is made on this machine: a rack by its API, or what
-// is behind that.
-type Ledger interface {
-	StartBuild(ctx context.Context, app, source string, o rack.BuildOptions) (rack.Build, error)
-	UpdateBuild(ctx context.Context, app, id string, ch rack.BuildChanges) (rack.Build, error)
-	PutObject(ctx context.Context, app, key string, open func() (io.ReadCloser, error)) (rack.Object, error)
-	MakeRelease(ctx context.Context, app string, o rack.ReleaseOptions) (rack.Release, error)
-	TellBuilt(ctx context.Context, b rack.Build) error
+// DeliveryError says that an image did not get into the repository that a rack has
+// named. By its kind it is an error of the rack, whose registry that is:
+// [rack.ErrUnauthorized], [rack.ErrUnavailable] or neither.
+type DeliveryError struct {
+	Host   string // of the registry
+	Status int    // of its answer; 0 for none
+	Err    error
 }
 
-// Records tell what was recorded.
-type Records interface {
-	Build(ctx context.Context, app, id string) (rack.Build, error)
-	// NewestRelease is the one that a build gets its environment from; ok is false
-	// if there is none.
-	NewestRelease(ctx context.Context, app string) (r rack.Release, ok bool, err error)
-	// ReleaseOf is the release that came of a build; ok is false if there is none.
-	ReleaseOf(ctx context.Context, app, build string) (r rack.Release, ok bool, err error)
-}
-
-// Books are all that is known of a build that is made on this machine. A
-// [rack.Client] is one.
-type Books interface {
-	Ledger
-	Records
-}
-
-// Estate is what a v2 rack has on AWS, as far as one app is concerned. The
-// repository in the builds that it starts has a host.
-type Estate interface {
-	Books
-	// Holds tells whether a release of the app is recorded there.
-	Holds(ctx context.Context, release string) (bool, error)
-	// Images is the registry that the repository is in.
-	Images() bake.Registry
-}
-
-// EstateOrder says which estate is wanted.
-type EstateOrder struct {
-	Rack, App string // names of the rack's stack and the app
-	// Asked says that somebody wants it. Else only credentials count that were put
-	// somewhere on purpose, and not those that a machine at AWS has anyway.
-	Asked bool
-}
-
-// delivery is how a build that is made here gets to the rack.
-type delivery struct {
-	way, why  string
-	unasked   bool          // nobody has named the way
-	unwrapped bool          // the rack puts nothing before the entry points of images
-	books     Books         // that keep the record
-	images    bake.Registry // nil for the one that the build's repository names
-	state     string        // name of what is remembered of it
-}
-
-// delivery decides how the images get to the rack that the app is on.
-func (j Job) delivery(ctx context.Context, in BuildInputs, app rack.App) (d delivery, err error) {
-	d = delivery{way: in.Delivery, why: "as delivery says", unwrapped: app.Generation == "3", state: rememberedExternal}
-	if j.Rack != nil {
-		d.books = j.Rack
+func (e *DeliveryError) Error() string {
+	text, _, _ := strings.Cut(e.Err.Error(), "<") // a page is for people, in a browser
+	text = strings.TrimRight(strings.Join(strings.Fields(text), " "), ": ")
+	switch e.Status {
+	case 0:
+		return "the registry of the rack: " + text
+	case http.StatusUnauthorized:
+		return "the registry " + e.Host + " does not accept the credentials that the rack has named for it: " + text
+	case http.StatusNotFound:
+		return "the registry " + e.Host + " has no such repository, or is none: " + text
+	case http.StatusRequestEntityTooLarge:
+		return "something before the registry " + e.Host + " has a limit that a layer is over: " + text
 	}
-	switch v3 := app.Generation == "3"; {
-	case v3 && in.Delivery != "" && in.Delivery != deliverByRepository:
-		return d, refuse("delivery", in.Delivery, "is not for v3 racks, which name a repository for builds that are made elsewhere", deliverByRepository)
-	case v3 && in.Delivery == "":
-		d.way, d.why = deliverByRepository, "which v3 racks name"
-	case in.Delivery == deliverByAWS && in.Rack == LocalRack:
-		return d, refuse("delivery", in.Delivery, "is not for the rack in this process", deliverByImport, deliverByRepository)
-	case in.Delivery == deliverByAWS:
-		err = j.throughEstate(ctx, in, &d)
-	case in.Delivery == "" && in.Rack == LocalRack:
-		d.way, d.why = deliverByImport, "the rack is in this process"
-	case in.Delivery == "":
-		d.why, d.unasked = "credentials of AWS lead to it", true
-		if failed := j.throughEstate(ctx, in, &d); failed != nil {
-			if ctx.Err() != nil {
-				return d, context.Cause(ctx)
-			}
-			d.way, d.why = deliverByImport, "not by aws: "+oneLine(failed)
+	return "the registry " + e.Host + " has not taken the image: " + text
+}
+
+// Unwrap gives what happened.
+func (e *DeliveryError) Unwrap() error { return e.Err }
+
+// Is tells the kind.
+func (e *DeliveryError) Is(target error) bool {
+	switch target {
+	case rack.ErrUnauthorized:
+		return e.Status == http.StatusUnauthorized
+	case rack.ErrUnavailable:
+		return e.passes() && e.Status != http.StatusInternalServerError
+	}
+	return false
+}
+
+// passes tells whether it may be otherwise in a moment.
+func (e *DeliveryError) passes() bool {
+	switch e.Status {
+	case 0, http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+const (
+	pushPatience = 2 * time.Minute  // as with the rack itself: its registry is replaced with it
+	pushDelay    = time.Second      // before the second try; doubled for each further one
+	maxPushDelay = 15 * time.Second // so that one that comes back is not waited for long
+)
+
+// patient pushes again where that may help. What has arrived is not sent twice.
+type patient struct {
+	bake.Registry
+	notice func(format string, args ...any)
+}
+
+// Push implements [bake.Registry].
+func (p patient) Push(ctx context.Context, layout, ref string) (string, error) {
+	for begun, delay := time.Now(), pushDelay; ; delay = min(2*delay, maxPushDelay) {
+		digest, err := p.Registry.Push(ctx, layout, ref)
+		fault, ok := errors.AsType[*DeliveryError](err)
+		if err == nil || !ok || !fault.passes() || time.Since(begun) >= pushPatience {
+			return digest, err
+		}
+		p.notice("push %s: %v; trying again in %s", ref, fault, delay)
+		t := time.NewTimer(delay)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return "", context.Cause(ctx)
 		}
 	}
-	return d, err
 }
-
-// throughEstate has a build recorded in the estate of the rack, if that is found and
-// is the rack's.
-func (j Job) throughEstate(ctx context.Context, in BuildInputs, d *delivery) error {
-	e, err := j.findEstate(ctx, in.Target, in.Delivery == deliverByAWS)
-	if err != nil {
-		return err
-	}
-	d.way, d.books, d.images, d.state = deliverByAWS, e, e.Images(), rememberedEstate
-	return nil
-}
-
-// findEstate finds that of the rack. Where the rack can be asked it has to know the same
-// releases: the credentials may be for another account, with a rack of that name.
-func (j Job) findEstate(ctx context.Context, in Target, asked bool) (Estate, error) {
-	_, name, ok := strings.Cut(in.Rack, "/") // ORGANIZATION/NAME
-	if !ok {
-		name = in.Rack
-	}
-	if j.Rack == nil {
-		return j.Estate(ctx, EstateOrder{Rack: name, App: in.App, Asked: asked})
-	}
-	system, err := j.Rack.System(ctx)
-	if err != nil {
-		return nil, err
-	}
-	e, err := j.Estate(ctx, EstateOrder{Rack: system.Name, App: in.App, Asked: asked})
-	if err != nil {
-		return nil, err
-	}
-	newest, err := j.Rack.Releases(ctx, in.App, 1)
-	if err != nil || len(newest) == 0 {
-		return e, err
-	}
-	held, err := e.Holds(ctx, newest[0].ID)
-	if err == nil && !held {
-		err = fmt.Errorf("the stack %s that the credentials of AWS lead to is another rack than the one that is asked: it has no release %s of %s", system.Name, newest[0].ID, in.App)
-	}
-	return e, err
-}
-
-// oneLine is an error as a part of a sentence.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

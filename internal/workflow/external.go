@@ -21,6 +21,8 @@ const (
 type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
 	Delivery string `env:"delivery" accept:"repository,import,aws" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, in the archive of builds import, or with credentials of AWS to what a v2 rack has there (default: repository on v3 racks; on others aws if the credentials lead to the rack, else import)"`
+	Caches
+	AWSRole
 }
 
 // Engine is what builds images on this machine. It is used for one build at a
@@ -28,6 +30,9 @@ type External struct {
 type Engine interface {
 	image.Builder
 	image.Wrapper
+	// KeepsCache tells why the builder can neither read nor write caches of a type;
+	// nil if it can, or if there is no builder, which the build says.
+	KeepsCache(ctx context.Context, kind string) error
 	// Registry reaches registries with the credentials that this machine has, and
 	// with those of login for its host.
 	Registry(login Credentials) bake.Registry
@@ -47,11 +52,13 @@ type Credentials struct {
 // Onsite tells whether a build is made on this machine.
 func (e External) Onsite() bool { return e.External }
 
-func (e External) check() error {
+// check finds what is wrong with the inputs.
+func (e External) check(lookup func(string) (string, bool)) error {
+	wrong := e.AWSRole.Wrong()
 	if e.Delivery != "" && !e.External {
-		return refuse("delivery", e.Delivery, "is of no use without external", "external: true beside it")
+		wrong = append([]options.Problem{{Input: "delivery", Value: e.Delivery, Message: "is of no use without external", Accepted: []string{"external: true beside it"}}}, wrong...)
 	}
-	return nil
+	return options.Join(wrongInputs(wrong), e.Caches.check(e.External, lookup))
 }
 
 // keyless tells whether nothing is asked of the rack itself, so that no key to it is
@@ -71,6 +78,9 @@ func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o ra
 		return rack.Build{}, err
 	}
 	defer w.close()
+	if err := w.useCaches(ctx); err != nil {
+		return rack.Build{}, err
+	}
 	j.printf("Building on this machine; the images get to the Rack by %s (%s)", d.way, d.why)
 	defer j.Report.Begin("build")()
 	if d.way == deliverByImport {

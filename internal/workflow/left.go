@@ -27,7 +27,10 @@ type Left struct {
 
 // LeftInputs are those of a step of which something is left. They were checked when
 // it began.
-type LeftInputs struct{ Target }
+type LeftInputs struct {
+	Target
+	AWSRole
+}
 
 // Check finds nothing: a build that was recorded without the rack needs no key to it.
 func (in *LeftInputs) Check(func(string) (string, bool)) error { return nil }
@@ -89,31 +92,43 @@ func (j Job) endInEstate(ctx context.Context, in Target, id string) error {
 }
 
 func (j Job) endIn(ctx context.Context, books Books, app, id string) error {
-	b, changed, err := end(ctx, books, app, id)
-	if changed {
+	before, err := books.Build(ctx, app, id)
+	if err != nil || before.Final() {
+		return err
+	}
+	b, err := j.settle(ctx, books, app, id, func() (string, error) { return "", nil })
+	if err == nil {
 		j.Log.Warn("build " + id + " was not recorded to its end when its step had ended; it is " + b.Status)
 	}
 	return err
 }
 
-// end ends a build that nobody makes any more. If its log was stored and its release
-// was made, only the last word is missing, and it is said.
-func end(ctx context.Context, books Books, app, id string) (b rack.Build, changed bool, err error) {
-	if b, err = books.Build(ctx, app, id); err != nil || b.Final() {
-		return b, false, err
+// settle records the end of a build that nobody makes any more, and returns it as
+// it is then. If its log was stored and its release was made, only the last word is
+// missing, and it is said; else it has failed, and log stores its log and gives the
+// URL of that, "" for none.
+func (j Job) settle(ctx context.Context, books Books, app, id string, log func() (string, error)) (rack.Build, error) {
+	b, err := books.Build(ctx, app, id)
+	if err != nil || b.Final() {
+		return b, err
 	}
 	last := rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed}
-	if b.Logs != "" {
-		r, ok, err := books.ReleaseOf(ctx, app, id)
+	if b.Logs == "" {
+		url, err := log()
 		if err != nil {
-			return b, false, err
+			j.Log.Warn("the log of build " + id + " could not be stored: " + err.Error())
 		}
-		if ok {
-			last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
-		}
+		last.Logs = url
+		return books.UpdateBuild(ctx, app, id, last)
 	}
-	b, err = books.UpdateBuild(ctx, app, id, last)
-	return b, err == nil, err
+	r, ok, err := books.ReleaseOf(ctx, app, id)
+	if err != nil {
+		return b, err
+	}
+	if ok {
+		last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
+	}
+	return books.UpdateBuild(ctx, app, id, last)
 }
 
 func (j Job) endProcess(ctx context.Context, app, id string) error {

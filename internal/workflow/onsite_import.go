@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
@@ -31,13 +34,17 @@ func (w *workshop) buildForImport(ctx context.Context) (rack.Build, error) {
 		return rack.Build{}, err
 	}
 	b.Logs, b.Ended = stored.URL, time.Now().UTC()
-	length, write, err := w.engine.Save(ctx, kept.layouts)
+	images, err := w.packed(ctx, kept.layouts)
 	if err != nil {
 		return rack.Build{}, err
 	}
+	length := int64(0)
+	for _, i := range images {
+		length += i.Size
+	}
 	w.printf("Sending the images, %s", size(length))
 	arrived, err := w.importing(ctx, w.in.App, func(context.Context) (io.ReadCloser, error) {
-		return parcelled(rack.Parcel{Build: b, Size: length, Images: write}), nil
+		return parcelled(rack.Parcel{Build: b, Images: images}), nil
 	}, true)
 	if err != nil || w.entrypoint == "" {
 		return arrived, err
@@ -47,6 +54,25 @@ func (w *workshop) buildForImport(ctx context.Context) (rack.Build, error) {
 		w.Log.Warn("the entry point of the build could not be recorded: " + err.Error())
 	}
 	return arrived, nil
+}
+
+// packed are the images as the rack can read them.
+func (w *workshop) packed(ctx context.Context, layouts map[string]string) ([]rack.Packed, error) {
+	if !w.v3 {
+		length, write, err := w.engine.Save(ctx, layouts)
+		return []rack.Packed{{Size: length, Write: write}}, err
+	}
+	var images []rack.Packed
+	for _, ref := range slices.Sorted(maps.Keys(layouts)) {
+		_, tag, _ := strings.Cut(ref, ":")
+		service, _, _ := strings.Cut(tag, ".")
+		length, write, err := w.engine.Save(ctx, map[string]string{ref: layouts[ref]})
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, rack.Packed{Service: service, Size: length, Write: write})
+	}
+	return images, nil
 }
 
 // parcelled writes a parcel while it is read.

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/buildlog"
+	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/source"
@@ -28,9 +31,9 @@ type workshop struct {
 	manifest *manifest.Manifest
 	env      map[string]string // of the app, overlaid with the build args
 	log      *os.File          // of the build, as it will be stored
+	secrets  ci.Secrets        // that are not to be in it
 
 	entrypoint string // of the image that was built last, quoted for a shell
-	released   bool   // there may be a release
 }
 
 // workshop prepares everything that a build needs, and finds what is wrong with it
@@ -92,9 +95,21 @@ func (w *workshop) furnish(ctx context.Context) (err error) {
 	defer root.Close()
 	packed := pack(ctx, string(w.in.Context), source.Options{Keep: w.in.keep(w.text), Warn: w.Log.Warn})
 	defer packed.Close()
-	_, err = source.Unpack(ctx, root, packed, source.Limits{Bytes: maxTree, Files: maxTreeFiles})
-	return err
+	if _, err = source.Unpack(ctx, root, packed, source.Limits{Bytes: maxTree, Files: maxTreeFiles}); err != nil {
+		return err
+	}
+	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Chtimes(name, treeTime, treeTime)
+	})
 }
+
+// treeTime is that of all files of a tree, so that a layer that copies the same
+// files is the same one on every machine, and is sent once. Archives of the ZIP
+// format, which builds make too, know no time before 1980.
+var treeTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Limits of a tree that this machine has anyway: they only end what never would.
 const (
@@ -123,12 +138,15 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 	defer end()
 	var told buildlog.Log
 	var fault error
+	var caches bake.Cache
+	caches.From, caches.To = w.in.entries()
 	err = w.Log.Foreign(func(shown io.Writer) error {
-		log := io.MultiWriter(w.log, &told, shown)
+		kept := ci.NewMask(io.MultiWriter(w.log, &told), &w.secrets)
+		log := io.MultiWriter(kept, shown)
 		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
-			Repository: repository, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.unwrapped},
+			Repository: repository, Cache: caches, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.v3},
 			Built: func(words []string) error { w.entrypoint = rack.CommandLine(words); return nil },
 		}, log)
 		for _, i := range images {
@@ -137,11 +155,13 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		if fault != nil {
 			fmt.Fprintf(log, "ERROR: %v\n", fault)
 		}
-		return nil
+		return kept.Close()
 	})
 	w.tell(id, &told, fault == nil)
-	if fault != nil && ctx.Err() == nil {
-		fault = w.in.failed(rack.Build{ID: id, Reason: fault.Error()}, &told)
+	if undelivered, ok := errors.AsType[*DeliveryError](fault); ok {
+		fault = undelivered
+	} else if fault != nil && ctx.Err() == nil {
+		fault = w.in.failed(rack.Build{ID: id, Reason: w.secrets.Mask(fault.Error())}, &told)
 	}
 	return images, errors.Join(fault, err)
 }

@@ -25,7 +25,8 @@ import (
 type Builder struct {
 	// Keychain has the credentials for the registries of base images and of caches; nil has none.
 	Keychain authn.Keychain
-	// Held tells what of limits the daemon can hold; nil for all.
+	// Held tells what of limits the daemon can hold for all steps of a build
+	// together; nil for one that may hold them, all, for each step alone.
 	Held func(image.Limits) image.Limits
 
 	client *client.Client
@@ -53,12 +54,14 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache)
+	if err := useCache(&opt, s.Cache, log); err != nil {
+		return err
+	}
 	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
 	if b.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(b.Keychain))
 	}
-	_, err = solve(ctx, b.client, opt, s.Limits, log)
+	_, err = solve(ctx, b.client, opt, bounds{s.Limits, b.Held != nil}, log)
 	return err
 }
 
@@ -113,7 +116,7 @@ func sharedKey(dirs ...string) (string, error) {
 }
 
 // solve runs a build and prints its progress as plain lines while it runs.
-func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, l image.Limits, log io.Writer) (*client.SolveResponse, error) {
+func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, limits bounds, log io.Writer) (*client.SolveResponse, error) {
 	display, err := progressui.NewDisplay(log, progressui.PlainMode)
 	if err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, l image.L
 		if told := excerpt(err, log); told != nil {
 			return nil, told
 		}
-		return nil, hungry(err, l)
+		return nil, hungry(err, limits)
 	}
 	return res, faults.warn(log)
 }

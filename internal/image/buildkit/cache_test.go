@@ -4,12 +4,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit"
 	"github.com/convox-ci/convox-ci/internal/image/buildkit/embedded"
 	"github.com/convox-ci/convox-ci/internal/registry"
@@ -168,5 +170,31 @@ func TestWhoCaches(t *testing.T) {
 	}
 	if onDocker(t).Caches(t.Context()) {
 		t.Error("this engine says that it keeps caches")
+	}
+}
+
+// TestCacheInADirectory builds with two builders that have nothing in common but a
+// directory; one without a cache, and one that cannot be written to, cost a line.
+func TestCacheInADirectory(t *testing.T) {
+	dir, files := filepath.Join(t.TempDir(), "cache"), source(t, staged)
+	cache := func(name, value string) []image.CacheEntry {
+		return []image.CacheEntry{{Type: "local", Attrs: map[string]string{name: value}}}
+	}
+	one := spec(t, files)
+	one.Cache.Imports, one.Cache.Exports = cache("src", dir), cache("dest", dir)
+	one.Cache.Exports[0].Attrs["mode"] = "max"
+	img, log := mustBuild(t, freshBuilder(t), one)
+	random := contents(t, img)["copied"]
+	if n := strings.Count(log, "WARNING: the cache was not read: there is none in "+dir); n != 1 || strings.Contains(log, "not written") {
+		t.Errorf("%d lines say that there is no cache:\n%s", n, log)
+	}
+	two := spec(t, files)
+	two.Cache.Imports, two.Cache.Exports = cache("src", dir), cache("dest", filepath.Join(files, "Dockerfile"))
+	img, log = mustBuild(t, freshBuilder(t), two)
+	if got := contents(t, img)["copied"]; got != random || random == "" {
+		t.Errorf("the step was run again: %q, was %q\n%s", got, random, log)
+	}
+	if n := strings.Count(log, "WARNING: the cache was not written: "); n != 1 || strings.Contains(log, "not read") {
+		t.Errorf("%d lines say that it cannot be written:\n%s", n, log)
 	}
 }

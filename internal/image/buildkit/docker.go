@@ -69,7 +69,9 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	useCache(&opt, s.Cache)
+	if err := useCache(&opt, s.Cache, log); err != nil {
+		return err
+	}
 	name := "convox-ci/build:" + rand.Text()
 	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"
@@ -77,7 +79,7 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if d.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(d.Keychain))
 	}
-	if _, err = solve(ctx, d.client, opt, s.Limits, log); err == nil {
+	if _, err = solve(ctx, d.client, opt, bounds{Limits: s.Limits}, log); err == nil {
 		err = d.save(ctx, name, s.Layout)
 	}
 	if left := d.remove(ctx, name); left != nil && err == nil {

@@ -21,6 +21,8 @@ type Options struct {
 	// Config finds the credentials and the region of AWS. It is called once, when
 	// something of ECR is needed first.
 	Config func(context.Context) (aws.Config, error)
+	// Secret is told of each token before it is used; nil is nobody.
+	Secret func(string)
 	// Now is the clock that tokens expire by; nil is that of this machine.
 	Now func() time.Time
 }
@@ -28,6 +30,7 @@ type Options struct {
 // Service asks ECR. It may be used from many goroutines at once.
 type Service struct {
 	config func(context.Context) (aws.Config, error)
+	secret func(string)
 	now    func() time.Time
 	flight singleflight.Group // requests for tokens, by scope
 
@@ -45,7 +48,10 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{config: o.Config, now: o.Now, own: map[string]place{}, tokens: map[scope]*held{}, known: map[string]bool{}}
+	if o.Secret == nil {
+		o.Secret = func(string) {}
+	}
+	return &Service{config: o.Config, secret: o.Secret, now: o.Now, own: map[string]place{}, tokens: map[scope]*held{}, known: map[string]bool{}}
 }
 
 // pair is an access key of AWS; the zero pair stands for the credentials that the

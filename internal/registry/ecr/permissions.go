@@ -1,5 +1,7 @@
 package ecr
 
+import "strings"
+
 // Where a permission is needed.
 const (
 	AnyRegistry = "*"     // of what has no resource
@@ -14,6 +16,9 @@ type Permission struct {
 	On     []string // of AnyRegistry, OfApps, OfCache
 	For    string   // what it is needed for
 }
+
+// Pulls tells whether pulling images needs the permission.
+func (p Permission) Pulls() bool { return p.For == "everything" || strings.HasPrefix(p.For, "pulls") }
 
 // Permissions are all that a rack on ECR needs, with the builds and the parameters
 // that need some of them only.

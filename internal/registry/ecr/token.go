@@ -132,6 +132,7 @@ func (s *Service) ask(ctx context.Context, of scope) (token, error) {
 		return token{}, &Error{Kind: ErrNoCredentials, Text: "ECR has answered with a token of another form"}
 	}
 	t.user, t.password = user, password
+	s.secret(password)
 	return t, agree(of.place, t.endpoint)
 }
 

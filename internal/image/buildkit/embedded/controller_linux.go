@@ -83,6 +83,7 @@ type service struct {
 	worker *base.Worker
 	layers io.Closer
 	cache  solver.CacheManager
+	groups *groups
 	*limiter
 }
 
@@ -107,7 +108,8 @@ func controller(ctx context.Context, o Options) (_ *service, err error) {
 	}
 	opened = append(opened, layers, w)
 	workers := &worker.Controller{}
-	if err := workers.Add(w); err != nil {
+	bounded := boundWorker{w, newGroups(kernelGroups, o.Root)}
+	if err := workers.Add(bounded); err != nil {
 		return nil, err
 	}
 	frontends, err := newFrontends(workers)
@@ -144,7 +146,7 @@ func controller(ctx context.Context, o Options) (_ *service, err error) {
 		ResolveCacheExporterFuncs: cacheExporters(sessions, o.Mirrors),
 		ResolveCacheImporterFuncs: cacheImporters(sessions, w.ContentStore(), o.Mirrors),
 	})
-	return &service{c, w, layers, cache, newLimiter(kernelGroups, o.Notice)}, err
+	return &service{c, w, layers, cache, bounded.groups, newLimiter(kernelGroups, o.Notice)}, err
 }
 
 // Close drops what the caches have too much, for the controller itself does so
@@ -166,7 +168,7 @@ func (s *service) Close() error {
 	if <-count > 0 {
 		err = errors.Join(err, s.cache.ReleaseUnreferenced(ctx))
 	}
-	return errors.Join(err, s.Controller.Close(), s.layers.Close())
+	return errors.Join(err, s.Controller.Close(), s.layers.Close(), s.groups.close(ctx))
 }
 
 func newFrontends(workers *worker.Controller) (map[string]frontend.Frontend, error) {

@@ -19,6 +19,10 @@ type service struct{}
 func (*service) Register(*grpc.Server) {}
 func (*service) Close() error          { return nil }
 
+func (*service) bound(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	return next(ctx, req)
+}
+
 func (*service) held(l image.Limits) image.Limits { return l }
 
 func controller(context.Context, Options) (*service, error) { return nil, supported("") }

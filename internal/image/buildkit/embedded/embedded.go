@@ -34,7 +34,7 @@ type Options struct {
 	// Mirrors maps the host of a registry, as image names have it, to the one
 	// that is asked over plain HTTP in its place. The first is never asked.
 	Mirrors map[string]string
-	// Notice is told, once, if the limits of steps cannot be held on this machine;
+	// Notice is told, once, if the limits of builds cannot be held on this machine;
 	// nil for nobody.
 	Notice func(string)
 }
@@ -83,7 +83,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		// Without these, clients see no kinds of errors, only texts.
-		grpc.UnaryInterceptor(grpcerrors.UnaryServerInterceptor),
+		grpc.ChainUnaryInterceptor(grpcerrors.UnaryServerInterceptor, control.bound),
 		grpc.StreamInterceptor(grpcerrors.StreamServerInterceptor),
 		grpc.WaitForHandlers(true), // for the databases are closed next
 	)
@@ -114,8 +114,8 @@ func (d *Daemon) Dialer() client.ClientOpt {
 // speaks at its socket.
 func (d *Daemon) Dial(ctx context.Context) (net.Conn, error) { return d.listener.DialContext(ctx) }
 
-// Held is what of limits this machine can hold. A step that is asked to keep to any
-// other cannot be run.
+// Held is what of limits this machine can hold, for all steps of a build together. A
+// build that is asked to keep to any other fails.
 func (d *Daemon) Held(l image.Limits) image.Limits { return d.held(l) }
 
 // Close cuts off the builds under way, ends the daemon and closes its

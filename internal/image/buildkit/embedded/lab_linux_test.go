@@ -29,7 +29,10 @@ const startHere = "EMBEDDED_TEST_START"
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(startHere); root != "" {
-		_, err := embedded.Start(context.Background(), embedded.Options{Root: root})
+		d, err := embedded.Start(context.Background(), embedded.Options{Root: root})
+		if dir := os.Getenv(buildHere); err == nil && dir != "" {
+			err = buildIn(d, dir)
+		}
 		fmt.Print(err)
 		return
 	}
@@ -95,6 +98,20 @@ func start(t *testing.T, o embedded.Options) *bench {
 		}
 	})
 	return b
+}
+
+// buildIn builds a directory with a daemon, for a test that ends this process.
+func buildIn(d *embedded.Daemon, dir string) error {
+	c, err := buildkit.Ready(context.Background(), embedded.Address, d.Dialer())
+	if err != nil {
+		return err
+	}
+	b := buildkit.New(c)
+	b.Held = d.Held
+	return b.Build(context.Background(), image.Spec{
+		Context: dir, Dockerfile: filepath.Join(dir, "Dockerfile"), Layout: filepath.Join(dir, "layout"),
+		Args: []string{"GATE=" + os.Getenv("GATE")}, Limits: limits,
+	}, io.Discard)
 }
 
 // source makes a directory of a Dockerfile and the program step.

@@ -13,28 +13,30 @@ import (
 // TestWhatCanBeHeld tries machines of all kinds, as they show themselves in files.
 func TestWhatCanBeHeld(t *testing.T) {
 	for _, test := range []struct {
-		name              string
-		files             string // names, a content may follow
-		readOnly          bool
-		memory, swap, cpu int // that are left of 100, nothing and 10
-		notice            string
+		name        string
+		files       string // names, a content may follow
+		readOnly    string // one of them, "." for all
+		memory, cpu int    // that are left of 100 and 10
+		notice      string
 	}{
-		{"v2", "cgroup.controllers=cpuset cpu io memory pids", false, 100, 0, 10, ""},
-		{"v2 that counts what is swapped", "cgroup.controllers=cpu memory some.slice/memory.swap.max", false, 100, 100, 10, ""},
-		{"v2 without memory", "cgroup.controllers=cpu", false, 0, 0, 10, "no control of memory"},
-		{"v2 without anything", "cgroup.controllers=", false, 0, 0, 0, "no control of cpu"},
-		{"v2 that cannot be written", "cgroup.controllers=cpu memory", true, 0, 0, 0, "cannot be written: read-only"},
-		{"v1", "memory/tasks cpu/tasks", false, 100, 0, 10, ""},
-		{"v1 that counts what is swapped", "memory/memory.memsw.limit_in_bytes cpu/tasks", false, 100, 100, 10, ""},
-		{"v1 without CPU", "memory/tasks", false, 100, 0, 0, "cpu cannot be written: no such file"},
-		{"v1 that cannot be written", "memory/tasks cpu/tasks", true, 0, 0, 0, "memory cannot be written: read-only"},
-		{"nothing", "", false, 0, 0, 0, "memory cannot be written: no such file"},
+		{"v2", "cgroup.controllers=cpuset cpu io memory pids cgroup.subtree_control=cpu memory", "cgroup.subtree_control", 100, 10, ""},
+		{"v2 that is off", "cgroup.controllers=cpu memory cgroup.subtree_control=", "", 100, 10, ""},
+		{"v2 that stays off", "cgroup.controllers=cpu memory cgroup.subtree_control=cpu", "cgroup.subtree_control", 0, 10, "control of memory below "},
+		{"v2 in a container", "cgroup.controllers=cpu memory cgroup.subtree_control= cgroup.type=domain cgroup.procs=1", "", 0, 0, "since processes run in it"},
+		{"v2 in a container without processes", "cgroup.controllers=cpu memory cgroup.subtree_control= cgroup.type=domain cgroup.procs=", "", 100, 10, ""},
+		{"v2 of threads", "cgroup.controllers=cpu cgroup.subtree_control=cpu cgroup.type=domain threaded", "", 0, 0, "only groups of threads"},
+		{"v2 without memory", "cgroup.controllers=cpu cgroup.subtree_control=cpu", "", 0, 10, "no control of memory"},
+		{"v2 without anything", "cgroup.controllers= cgroup.subtree_control=", "", 0, 0, "no control of cpu"},
+		{"v2 that cannot be written", "cgroup.controllers=cpu memory cgroup.subtree_control=cpu memory", ".", 0, 0, "cannot be written: read-only"},
+		{"v1", "memory/tasks cpu/tasks", "", 100, 10, ""},
+		{"v1 without CPU", "memory/tasks", "", 100, 0, "cpu cannot be written: no such file"},
+		{"v1 that cannot be written", "memory/tasks cpu/tasks", ".", 0, 0, "memory cannot be written: read-only"},
+		{"nothing", "", "", 0, 0, "memory cannot be written: no such file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			groups := machine(t, test.files, test.readOnly)
 			var told []string
-			l := newLimiter(groups, func(line string) { told = append(told, line) })
-			want := image.Limits{Memory: test.memory, Swap: test.swap, CPU: test.cpu}
+			l := newLimiter(machine(t, test.files, test.readOnly), func(line string) { told = append(told, line) })
+			want := image.Limits{Memory: test.memory, CPU: test.cpu}
 			if got := l.held(image.Limits{}); got != (image.Limits{}) || len(told) > 0 {
 				t.Errorf("where nothing was asked: %+v, told %q", got, told)
 			}
@@ -51,7 +53,7 @@ func TestWhatCanBeHeld(t *testing.T) {
 }
 
 // machine makes a directory of such files.
-func machine(t *testing.T, files string, readOnly bool) string {
+func machine(t *testing.T, files, readOnly string) string {
 	t.Helper()
 	dir := t.TempDir()
 	last := ""
@@ -70,14 +72,15 @@ func machine(t *testing.T, files string, readOnly bool) string {
 			t.Fatal(err)
 		}
 	}
-	if readOnly {
+	if readOnly != "" {
+		name := filepath.Join(dir, readOnly)
 		for _, flags := range []uintptr{syscall.MS_BIND, syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY} {
-			if err := syscall.Mount(dir, dir, "", flags, ""); err != nil {
+			if err := syscall.Mount(name, name, "", flags, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
 		t.Cleanup(func() {
-			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			if err := syscall.Unmount(name, syscall.MNT_DETACH); err != nil {
 				t.Error(err)
 			}
 		})

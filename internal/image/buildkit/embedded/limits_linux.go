@@ -19,18 +19,25 @@ import (
 // that have the former one.
 const kernelGroups = "/sys/fs/cgroup"
 
-// limiter knows which limits this machine can hold: runc refuses to start a step
-// with any other.
+// The resources that builds have limits of, as the kernel calls them.
+const (
+	memory = "memory"
+	cpu    = "cpu"
+)
+
+// limiter knows which limits this machine can hold.
 type limiter struct {
-	memory, swap, cpu error // why not
-	missed            func()
+	missing func() (memory, cpu error) // why not
+	missed  func()
 }
 
-func newLimiter(groups string, notice func(string)) *limiter {
-	l := &limiter{memory: limitable(groups, "memory"), cpu: limitable(groups, "cpu"), swap: swappable(groups)}
+// newLimiter looks at the machine when limits are asked for first, since that may
+// change it.
+func newLimiter(kernel string, notice func(string)) *limiter {
+	l := &limiter{missing: sync.OnceValues(func() (error, error) { return limitable(kernel, memory), limitable(kernel, cpu) })}
 	l.missed = sync.OnceFunc(func() {
 		if notice != nil {
-			notice(fmt.Sprintf("Not all limits of build steps can be held on this machine: %v", errors.Join(l.memory, l.cpu)))
+			notice(fmt.Sprintf("Not all limits of builds can be held on this machine: %v", errors.Join(l.missing())))
 		}
 	})
 	return l
@@ -38,50 +45,71 @@ func newLimiter(groups string, notice func(string)) *limiter {
 
 // held is what of limits can be held.
 func (l *limiter) held(asked image.Limits) image.Limits {
+	if asked == (image.Limits{}) {
+		return asked
+	}
 	can := asked
-	if l.memory != nil {
+	noMemory, noCPU := l.missing()
+	if noMemory != nil {
 		can.Memory = 0
 	}
-	if l.cpu != nil {
+	if noCPU != nil {
 		can.CPU = 0
 	}
 	if can != asked {
 		l.missed()
 	}
-	if l.swap == nil {
-		can.Swap = can.Memory
-	}
 	return can
 }
 
 // limitable tells why the kernel does not limit a resource here; nil if it does.
-func limitable(groups, resource string) error {
-	dir := groups
-	switch all, err := os.ReadFile(filepath.Join(groups, "cgroup.controllers")); {
-	case err == nil && !slices.Contains(strings.Fields(string(all)), resource):
-		return fmt.Errorf("the kernel has no control of %s in %s", resource, groups)
-	case errors.Is(err, os.ErrNotExist): // v1: a tree for each resource
-		dir = filepath.Join(groups, resource)
-	case err != nil:
-		return err
+func limitable(kernel, resource string) error {
+	dir := kernel
+	if !unified(kernel) {
+		dir = filepath.Join(kernel, resource)
 	}
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return fmt.Errorf("%s cannot be written: %w", dir, err)
 	}
-	return nil
-}
-
-// swappable tells why the kernel does not limit what of a group's memory is
-// swapped out; nil if it does.
-func swappable(groups string) error {
-	_, err := os.Stat(filepath.Join(groups, "memory", "memory.memsw.limit_in_bytes"))
-	if err == nil {
+	if dir != kernel {
 		return nil
 	}
-	// In v2 only groups below the first one have the file.
-	found, err := filepath.Glob(filepath.Join(groups, "*", "memory.swap.max"))
-	if err == nil && len(found) == 0 {
-		err = os.ErrNotExist
+	return switchOn(kernel, resource)
+}
+
+// unified tells v2, in which all resources have one tree, from v1 with a tree for
+// each.
+func unified(kernel string) bool {
+	_, err := os.Stat(filepath.Join(kernel, "cgroup.controllers"))
+	return err == nil
+}
+
+// switchOn has the groups below one of v2 have limits of a resource. In a group with
+// processes of its own, as the first one that a container sees has, memory cannot be
+// switched on, and with CPU it would be one whose groups are for threads alone.
+func switchOn(group, resource string) error {
+	all, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
+	if err != nil {
+		return err
 	}
-	return err
+	if !slices.Contains(strings.Fields(string(all)), resource) {
+		return fmt.Errorf("the kernel has no control of %s in %s", resource, group)
+	}
+	kind, err := os.ReadFile(filepath.Join(group, "cgroup.type"))
+	inner := err == nil // the first group of a machine has no such file, and may have processes
+	if inner && strings.TrimSpace(string(kind)) != "domain" {
+		return fmt.Errorf("%s has only groups of threads below it", group)
+	}
+	name := filepath.Join(group, "cgroup.subtree_control")
+	on, err := os.ReadFile(name)
+	if err != nil || slices.Contains(strings.Fields(string(on)), resource) {
+		return err
+	}
+	if procs, err := os.ReadFile(filepath.Join(group, "cgroup.procs")); inner && (err != nil || len(procs) > 0) {
+		return errors.Join(fmt.Errorf("the control of %s below %s cannot be switched on, since processes run in it", resource, group), err)
+	}
+	if err := os.WriteFile(name, []byte("+"+resource), 0); err != nil {
+		return fmt.Errorf("the control of %s below %s cannot be switched on: %w", resource, group, err)
+	}
+	return nil
 }

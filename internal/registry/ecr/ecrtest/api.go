@@ -134,7 +134,7 @@ func (f *Fake) signed(r *http.Request) (user string, fail *fault) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if user = f.scripted.keys[m[1]]; user == "" {
+	if user = f.scripted.keys[m[1]]; user == "" || r.Header.Get("X-Amz-Security-Token") != f.scripted.sessions[m[1]] {
 		return "", &fault{"UnrecognizedClientException", "The security token included in the request is invalid."}
 	}
 	return user, nil

@@ -63,6 +63,7 @@ type scripted struct {
 	throttle int
 	before   map[string]func()
 	keys     map[string]string // ARNs of users by access key
+	sessions map[string]string // tokens that have to come with it, likewise
 }
 
 // repository is one that was made.
@@ -83,7 +84,7 @@ type stored struct {
 // New makes a stand-in that keeps images below dir until ctx ends, by a clock.
 func New(ctx context.Context, dir string, now func() time.Time) *Fake {
 	return &Fake{ctx: ctx, dir: dir, now: now, tokens: map[string]time.Time{}, repos: map[string]*repository{}, seen: map[Seen]int{},
-		scripted: scripted{denied: map[string]bool{}, before: map[string]func(){}, keys: map[string]string{AccessKey: User}}}
+		scripted: scripted{denied: map[string]bool{}, before: map[string]func(){}, keys: map[string]string{AccessKey: User}, sessions: map[string]string{}}}
 }
 
 // ServeHTTP implements [http.Handler].
@@ -129,6 +130,14 @@ func (f *Fake) Know(accessKey, user string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.scripted.keys[accessKey] = user
+}
+
+// KnowSession adds the access key of a session, which is of no use without the token
+// of the session.
+func (f *Fake) KnowSession(accessKey, token, user string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.scripted.keys[accessKey], f.scripted.sessions[accessKey] = user, token
 }
 
 // Revoke forgets all tokens.

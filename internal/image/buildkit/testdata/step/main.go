@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -26,13 +27,15 @@ func main() {
 		write(args[0], string(data)+"+")
 		fmt.Printf("grown to %d\n", len(data)+1)
 	case "gate": // NAME: hold a connection to the address in a variable until the other end closes it
-		fmt.Println("at the gate")
-		conn, err := net.Dial("tcp", os.Getenv(args[0]))
+		gate(args[0])
+	case "fill": // MEGABYTES NAME FILE: have so much memory at a gate
+		n, err := strconv.Atoi(args[0])
 		if err != nil {
 			fail(err)
 		}
-		io.Copy(io.Discard, conn)
-		fmt.Println("through the gate")
+		filled := bytes.Repeat([]byte("+"), n<<20)
+		gate(args[1])
+		write(args[2], string(filled[:1]))
 	case "lines": // NUMBER
 		n, err := strconv.Atoi(args[0])
 		if err != nil {
@@ -48,6 +51,16 @@ func main() {
 	default:
 		fail("unknown step " + os.Args[1])
 	}
+}
+
+func gate(variable string) {
+	fmt.Println("at the gate")
+	conn, err := net.Dial("tcp", os.Getenv(variable))
+	if err != nil {
+		fail(err)
+	}
+	io.Copy(io.Discard, conn)
+	fmt.Println("through the gate")
 }
 
 func write(name, text string) {
