@@ -37,6 +37,8 @@ func generatedTables(t *testing.T) map[string]string {
 		"policy for ecr":        policyForECR(t),
 		"permissions of stores": storesTable(),
 		"policy for stores":     policyForStores(t),
+		"permissions of aws":    estateTable(),
+		"policy for aws":        policyForEstate(t),
 		"policy for pulls":      policyForPulls(t),
 	}
 }

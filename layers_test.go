@@ -19,7 +19,7 @@ const module = "github.com/convox-ci/convox-ci/"
 var mayImport = map[string][]string{
 	"cmd/convox-ci":  {"internal/app"},
 	"cmd/convox-env": {"internal/convoxenv"},
-	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/image", "internal/image/*",
+	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/estate", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/oidc", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":        {"internal/rackd", "internal/rackd/vault", "internal/rack"},
 	"internal/rackd/dynamodb":    {"internal/rackd", "internal/rackd/vault", "internal/rack"},
@@ -33,6 +33,8 @@ var mayImport = map[string][]string{
 		"internal/commit", "internal/summary"},
 	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
 	"internal/bake":                    {"internal/manifest", "internal/image"},
+	"internal/estate":                  {"internal/rack", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3", "internal/rackd/vault"},
+	"internal/estate/estatetest":       nil, // a stand-in for tests
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
 	"internal/image/entry":             {"internal/image"},
@@ -79,8 +81,8 @@ var homes = map[string][]string{
 	"gopkg.in/yaml.v3":                        {"internal/manifest"},
 	"github.com/distribution/distribution/v3": {"internal/registry"},
 	"go.etcd.io/bbolt":                        {"internal/rackd/disk", "internal/image/buildkit/embedded"},
-	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
-	"github.com/aws/smithy-go":                {"internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
+	"github.com/aws/aws-sdk-go-v2":            {"internal/app", "internal/estate", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
+	"github.com/aws/smithy-go":                {"internal/estate", "internal/registry/ecr", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3"},
 }
 
 // badNames say nothing about what is in a package.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
@@ -30,6 +31,7 @@ type account struct {
 	session string
 	tokens  *oidc.Source // that the role is assumed with; nil where none is
 	mask    func(secret string)
+	given   bool // only what was put somewhere on purpose counts, and not what a machine on EC2 has anyway: to look for that takes seconds on all others
 
 	mu    sync.Mutex
 	found *aws.Config
@@ -94,6 +96,9 @@ func (a *account) config(ctx context.Context) (aws.Config, error) {
 // it is said once and in the same words what stands in its way.
 func (a *account) load(ctx context.Context) (aws.Config, error) {
 	var options []func(*config.LoadOptions) error
+	if a.given {
+		options = append(options, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
+	}
 	if a.role.Region != "" {
 		options = append(options, config.WithRegion(a.role.Region))
 	}

@@ -43,14 +43,20 @@ type process struct {
 	run     ci.Run
 	console *ci.Console
 	streams Streams
-	voice   *voice    // that the console speaks with
-	local   bool      // the rack is in this process
-	engine  io.Closer // that builds on this machine; nil until one is used
+	voice   *voice // that the console speaks with
+	local   bool   // the rack is in this process
+	workbench
 
 	role    workflow.AWSRole // that this run has on AWS
 	verb    string           // that is carried out, by its name
 	summary bool             // is wanted
 	told    *summary.Report  // of this run; nil until something is done
+}
+
+// workbench is what builds on this machine.
+type workbench struct {
+	engine io.Closer // nil until one is used
+	keys   keyring   // of what is built from; empty for that of the machine
 }
 
 // voice is the stream on which everything is said. It is settled before anything

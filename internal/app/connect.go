@@ -36,7 +36,7 @@ func (p *process) with(ctx context.Context, t workflow.Target, do func(workflow.
 		return err
 	}
 	j := workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Commit: p.commit, Input: p.streams.In, LastWord: p.voice.lastWord,
-		Remember: p.console.Remember, Export: p.console.Export, Report: report, Engine: p.openEngine}
+		Remember: p.console.Remember, Export: p.console.Export, Report: report, Engine: p.openEngine, Estate: p.openEstate}
 	if t.App != "" { // check can do without
 		j.Output("app", t.App)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/registry"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr"
@@ -33,7 +34,9 @@ func (k ownKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 // addedKeychain knows the registries that were added to the rack, as they are
 // when it is asked.
 type addedKeychain struct {
-	added rackd.Registries
+	added interface {
+		ListRegistries(context.Context) ([]rack.Registry, error)
+	}
 	cloud *ecr.Service
 }
 

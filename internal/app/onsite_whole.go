@@ -42,12 +42,18 @@ func (p *process) openEngine(ctx context.Context) (workflow.Engine, error) {
 		return nil, err
 	}
 	cloud := account.ecr()
-	keys := authn.NewMultiKeychain(authn.DefaultKeychain, cloud)
+	var keys authn.Keychain = p.keys
+	if p.keys.Keychain == nil {
+		keys = authn.NewMultiKeychain(authn.DefaultKeychain, cloud)
+	}
 	e := &engine{root: filepath.Join(data, "builder"), keychain: keys, variable: p.variable, notice: p.notice, alone: true}
 	p.engine = e
 	p.console.Mask(p.variable("ACTIONS_RUNTIME_TOKEN")) // with which caches may be asked
 	return onsite{e, &entry.Wrapper{Programs: convoxEnv}, keys, cloud.Transport(remote.DefaultTransport), cloud}, nil
 }
+
+// keyring is a keychain; there may be none.
+type keyring struct{ authn.Keychain }
 
 // Registry implements [workflow.Engine].
 func (o onsite) Registry(c workflow.Credentials) bake.Registry {

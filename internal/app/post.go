@@ -20,8 +20,8 @@ const postLimit = 30 * time.Second
 // and never fails: the step has its verdict.
 func (p *process) postCommand() *cobra.Command {
 	left := workflow.Remembered(func(name string) string { return ci.State(p.environ, name) })
-	cmd := verb(p, "post", "End what a step that was killed has left behind", "", func(ctx context.Context, in workflow.Target) error {
-		return p.endLeft(ctx, in, left)
+	cmd := verb(p, "post", "End what a step that was killed has left behind", "", func(ctx context.Context, in workflow.LeftInputs) error {
+		return p.endLeft(ctx, in.Target, left)
 	})
 	end := cmd.RunE
 	cmd.Hidden, cmd.Args, cmd.DisableFlagParsing = true, cobra.ArbitraryArgs, true
@@ -47,10 +47,18 @@ func (p *process) endLeft(ctx context.Context, in workflow.Target, left workflow
 	}
 	ctx, cancel := context.WithTimeout(ctx, postLimit)
 	defer cancel()
+	if left.Estate != "" {
+		err = p.beOnsite()
+	} else {
+		err = in.Check(p.lookup) // a build that was recorded without the rack needs no key to it
+	}
+	if err != nil {
+		return err
+	}
 	client, done, err := p.connect(ctx, in)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	return workflow.EndLeft(ctx, workflow.Job{Rack: client, Log: p.console, Outputs: p.console}, in, left)
+	return workflow.EndLeft(ctx, workflow.Job{Rack: client, Log: p.console, Outputs: p.console, Estate: p.openEstate}, in, left)
 }

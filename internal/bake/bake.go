@@ -25,6 +25,14 @@ type Registry interface {
 	Push(ctx context.Context, layout, ref string) (digest string, err error)
 }
 
+// Mounter is a Registry that need not send the layers of images which it knows to be
+// there already.
+type Mounter interface {
+	Registry
+	// Note is told of an image that others are built from.
+	Note(ctx context.Context, ref string)
+}
+
 // Baker bakes with one builder and one registry.
 type Baker struct {
 	Builder  image.Builder
@@ -187,6 +195,13 @@ func (b *Baker) push(ctx context.Context, o Order, units []*unit, log io.Writer)
 	for _, u := range units {
 		for _, service := range u.services {
 			layouts[service] = u.layout
+		}
+	}
+	if m, ok := b.Registry.(Mounter); ok {
+		for _, u := range units {
+			for _, ref := range u.bases {
+				m.Note(ctx, ref)
+			}
 		}
 	}
 	digests := map[string]string{}

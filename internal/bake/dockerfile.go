@@ -51,3 +51,24 @@ func DevelopmentStage(dockerfile string) string {
 	}
 	return ""
 }
+
+// baseLine is how a stage of a Dockerfile begins.
+var baseLine = regexp.MustCompile(`(?i)^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$`)
+
+// Bases are the images in the FROM lines of a Dockerfile, each once. Stages before
+// and what depends on arguments are left out.
+func Bases(dockerfile string) []string {
+	var bases []string
+	stages := map[string]bool{"scratch": true}
+	for _, line := range strings.Split(dockerfile, "\n") {
+		m := baseLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if !stages[strings.ToLower(m[1])] && !strings.Contains(m[1], "$") && !slices.Contains(bases, m[1]) {
+			bases = append(bases, m[1])
+		}
+		stages[strings.ToLower(m[2])] = true
+	}
+	return bases
+}

@@ -90,3 +90,17 @@ func TestDevelopmentStage(t *testing.T) {
 		}
 	}
 }
+
+func TestBases(t *testing.T) {
+	for dockerfile, want := range map[string][]string{
+		"FROM a\n":     {"a"},
+		"FROM scratch": nil,
+		"  from --platform=x host:5000/a/b:1@sha256:0 as base \r\nRUN x\nFROM BASE\nFROM c AS d\nCOPY --from=e / /": {"host:5000/a/b:1@sha256:0", "c"},
+		"ARG X=1\nFROM a:$X\nFROM ${Y}\nFROM a\nFROM a":                                                             {"a"},
+		"# FROM a\nFROM": nil,
+	} {
+		if got := bake.Bases(dockerfile); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", dockerfile, got, want)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type unit struct {
 	services []string
 	layout   string     // where its image is
 	spec     image.Spec // of the build
+	bases    []string   // images that it is built from, as far as the Dockerfile names them
 }
 
 // source is the name by which a Rack's log calls the unit's image.
@@ -69,6 +70,7 @@ func (o Order) spec(u *unit) (image.Spec, error) {
 	if err != nil {
 		return image.Spec{}, err
 	}
+	u.bases = Bases(text)
 	s := image.Spec{
 		Context:    filepath.Join(o.Source, filepath.FromSlash(u.build.Path)),
 		Dockerfile: filepath.Join(o.Source, filepath.FromSlash(u.build.Dockerfile())),

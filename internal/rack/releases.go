@@ -30,6 +30,18 @@ func (c *Client) NewestRelease(ctx context.Context, app string) (r Release, ok b
 	return r, err == nil, err
 }
 
+// ReleaseOf looks for the release that came of a build, among the newest ones; ok is
+// false if it is not there.
+func (c *Client) ReleaseOf(ctx context.Context, app, build string) (r Release, ok bool, err error) {
+	list, err := c.Releases(ctx, app, 0)
+	for _, r := range list {
+		if r.Build == build {
+			return r, true, nil
+		}
+	}
+	return Release{}, false, err
+}
+
 // ReleaseOptions are what a new release shall differ in from the newest one.
 type ReleaseOptions struct {
 	Build       string  // "" keeps the newest release's

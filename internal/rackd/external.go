@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -18,6 +19,9 @@ const externalLife = 24 * time.Hour
 // with the credentials for it. The record keeps the repository without them; a
 // build that has one is its maker's to change.
 func (s *Server) createExternal(ctx context.Context, w http.ResponseWriter, app string, f url.Values) error {
+	if strings.Contains(s.Registry, "/") { // below a path of one that others have too, whose credentials are not the rack's to give
+		return fault(http.StatusBadRequest, "the images of this rack are in the registry %s, to which it lends no credentials: send them by import, or with credentials of your own", s.Registry)
+	}
 	repository := url.URL{Scheme: "http", Host: s.Registry, Path: "/" + app}
 	b := rack.Build{
 		App: app, Description: f.Get("description"), GitSHA: f.Get("git-sha"), WildcardDomain: f.Get("wildcard-domain") == "true",

@@ -38,6 +38,9 @@ type Client struct {
 	Transport http.RoundTripper
 	// Cloud has registries with rules of their own; nil for none.
 	Cloud Cloud
+	// Sources remembers where layers were pulled from, so that a push to another
+	// repository of the same registry does not send them; nil remembers nothing.
+	Sources *Sources
 }
 
 // Cloud is a service whose registries want more than the protocol of registries
@@ -77,6 +80,9 @@ func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
 		return nil, err
 	}
 	img, err := remote.Image(r, append(c.options(ctx), remote.WithPlatform(platform()))...)
+	if err == nil && c.Sources != nil {
+		err = c.Sources.note(r.Context(), img)
+	}
 	return img, c.plain(ctx, err)
 }
 
@@ -104,6 +110,14 @@ func (c *Client) write(ctx context.Context, to name.Reference, img v1.Image) err
 		if err := c.Cloud.Prepare(ctx, to.Context()); err != nil {
 			return c.plain(ctx, err)
 		}
+	}
+	if c.Sources != nil {
+		if mounting := c.Sources.mounting(to.Context(), img); mounting != nil {
+			err := remote.Write(to, mounting, c.options(ctx)...)
+			if err == nil || context.Cause(ctx) != nil {
+				return c.plain(ctx, err)
+			}
+		} // who may not take layers from there can still send them
 	}
 	return c.plain(ctx, remote.Write(to, img, c.options(ctx)...))
 }

@@ -58,9 +58,11 @@ func (j Job) build(ctx context.Context, in BuildInputs) (rack.Build, error) {
 	if err != nil {
 		return rack.Build{}, err
 	}
-	app, err := j.Rack.App(ctx, in.App)
-	if err != nil {
-		return rack.Build{}, err
+	app := rack.App{Name: in.App, Generation: "2"} // which estates are of
+	if !in.keyless() {
+		if app, err = j.Rack.App(ctx, in.App); err != nil {
+			return rack.Build{}, err
+		}
 	}
 	o, unheeded := j.options(ctx, in).For(app)
 	for _, line := range unheeded {
@@ -153,12 +155,21 @@ func (j Job) follow(ctx context.Context, in BuildInputs, begun rack.Build) (rack
 // Check finds everything that is wrong with the inputs before anything is done,
 // reads old names, and gives build args without a value that of lookup.
 func (in *BuildInputs) Check(lookup func(string) (string, bool)) error {
+	target := in.Target.Check
+	if in.keyless() {
+		target = in.Target.checkKeyless
+	}
+	return options.Join(target(lookup), in.checkBuild(lookup))
+}
+
+// checkBuild is Check for all but the target.
+func (in *BuildInputs) checkBuild(lookup func(string) (string, bool)) error {
 	contradictions := in.readOldNames()
 	resolved, missing := in.BuildArgs.Resolve("build-args", lookup)
 	if missing == nil {
 		in.BuildArgs = resolved
 	}
-	return options.Join(in.Target.Check(lookup), in.Source.check(), contradictions, missing, in.External.check(lookup), in.checkArgs())
+	return options.Join(in.Source.check(), contradictions, missing, in.External.check(lookup), in.checkArgs())
 }
 
 // checkArgs refuses build args that a rack cannot be told. This machine can.

@@ -19,7 +19,7 @@ type DeployInputs struct {
 
 // Check finds everything that is wrong with the inputs before anything is done.
 func (in *DeployInputs) Check(lookup func(string) (string, bool)) error {
-	return options.Join(in.BuildInputs.Check(lookup), in.EnvInputs.check(lookup),
+	return options.Join(in.Target.Check(lookup), in.checkBuild(lookup), in.EnvInputs.check(lookup),
 		in.Recorded.check(in.Rack), checkHook("before-promote", in.BeforePromote), checkHook("after-promote", in.AfterPromote))
 }
 

@@ -14,12 +14,13 @@ import (
 const (
 	deliverByRepository = "repository"
 	deliverByImport     = "import"
+	deliverByAWS        = "aws"
 )
 
 // External are the inputs of builds that are made on this machine.
 type External struct {
 	External bool   `env:"external" envDefault:"false" usage:"build on this machine and send the Rack the images, in place of the source"`
-	Delivery string `env:"delivery" accept:"repository,import" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, or in the archive of builds import (default: repository on v3 racks, import on others)"`
+	Delivery string `env:"delivery" accept:"repository,import,aws" usage:"how the images of an external build get to the Rack: pushed to the repository that it names, in the archive of builds import, or with credentials of AWS to what a v2 rack has there (default: repository on v3 racks; on others aws if the credentials lead to the rack, else import)"`
 	Caches
 	AWSRole
 }
@@ -60,42 +61,30 @@ func (e External) check(lookup func(string) (string, bool)) error {
 	return options.Join(wrongInputs(wrong), e.Caches.check(e.External, lookup))
 }
 
-// way is how the images get to a rack that has the app.
-func (e External) way(system rack.System, app rack.App) (string, error) {
-	switch {
-	case e.Delivery == "" && app.Generation == "3":
-		return deliverByRepository, nil
-	case e.Delivery == "":
-		return deliverByImport, nil
-	case e.Delivery == deliverByRepository && !system.TakesExternal():
-		return "", refuse("delivery", e.Delivery, "is not for v2 racks, which name no repository for builds that are made elsewhere", deliverByImport)
-	}
-	return e.Delivery, nil
+// keyless tells whether nothing is asked of the rack itself, so that no key to it is
+// needed.
+func (in *BuildInputs) keyless() bool {
+	return in.External.External && in.Delivery == deliverByAWS && in.Password == "" && in.RackURL == ""
 }
 
 // buildOnsite is build for one that is made on this machine.
 func (j Job) buildOnsite(ctx context.Context, in BuildInputs, app rack.App, o rack.BuildOptions) (rack.Build, error) {
-	system, err := j.Rack.System(ctx)
+	d, err := j.delivery(ctx, in, app)
 	if err != nil {
 		return rack.Build{}, err
 	}
-	way, err := in.way(system, app)
-	if err != nil {
-		return rack.Build{}, err
-	}
-	w, err := j.workshop(ctx, in, o)
+	w, err := j.workshop(ctx, d, in, o)
 	if err != nil {
 		return rack.Build{}, err
 	}
 	defer w.close()
-	w.v3 = app.Generation == "3"
 	if err := w.useCaches(ctx); err != nil {
 		return rack.Build{}, err
 	}
-	j.printf("Building on this machine; the images get to the Rack by %s", way)
+	j.printf("Building on this machine; the images get to the Rack by %s (%s)", d.way, d.why)
 	defer j.Report.Begin("build")()
-	if way == deliverByRepository {
-		return w.buildForRepository(ctx)
+	if d.way == deliverByImport {
+		return w.buildForImport(ctx)
 	}
-	return w.buildForImport(ctx)
+	return w.buildForRepository(ctx)
 }

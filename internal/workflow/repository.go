@@ -19,6 +19,11 @@ import (
 func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	w.endForsaken(ctx)
 	b, err := w.open(ctx)
+	if err != nil && b.ID == "" && w.unasked && ctx.Err() == nil { // credentials that may look and not write are good for nothing else
+		w.printf("By import after all: the build could not be recorded: %s", oneLine(err))
+		w.books, w.images = w.Rack, nil
+		return w.buildForImport(ctx)
+	}
 	if err != nil {
 		if b.ID != "" {
 			return w.giveUp(ctx, b, err)
@@ -31,7 +36,7 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	if err != nil {
 		return w.giveUp(ctx, b, err)
 	}
-	w.remember(rememberedExternal, "")
+	w.remember(w.state, "")
 	w.printf("Release: %s", made.Release)
 	return made, nil
 }
@@ -41,6 +46,9 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 // a Rack lets a build run from its first moment, unlike one that is made elsewhere.
 // It is no reason to stop that it cannot be done.
 func (w *workshop) endForsaken(ctx context.Context) {
+	if w.way != deliverByRepository {
+		return // in an estate builds run from their first moment too
+	}
 	builds, err := w.Rack.Builds(ctx, w.in.App, 0)
 	if err != nil || w.in.Timeout <= 0 {
 		return // who may not look is told by what comes next
@@ -49,7 +57,7 @@ func (w *workshop) endForsaken(ctx context.Context) {
 		if b.Status != rack.BuildCreated || b.Process != "" || time.Since(b.Started) < w.in.Timeout {
 			continue
 		}
-		if now, err := w.settle(ctx, w.in.App, b.ID, func() (string, error) { return "", nil }); err == nil {
+		if now, err := w.settle(ctx, w.books, w.in.App, b.ID, func() (string, error) { return "", nil }); err == nil {
 			w.Log.Warn("build " + b.ID + " was not recorded to its end by its own run; it is " + now.Status)
 		}
 	}
@@ -58,12 +66,12 @@ func (w *workshop) endForsaken(ctx context.Context) {
 // open has the rack record a build that is made here. The credentials in its answer
 // are hidden before anything is said of it.
 func (w *workshop) open(ctx context.Context) (rack.Build, error) {
-	b, err := w.Rack.StartExternal(ctx, w.in.App, w.options)
+	b, err := w.books.StartExternal(ctx, w.in.App, w.options)
 	w.hide(b.Repository)
 	if b.ID != "" {
 		b.App = w.in.App
 		w.Output("build", b.ID)
-		w.remember(rememberedExternal, b.ID)
+		w.remember(w.state, b.ID)
 		w.printf("Build:   %s", b.ID)
 	}
 	return b, err
@@ -94,35 +102,50 @@ var errNoRepository = notForThis("is not for this rack: it has named no reposito
 func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Build, error) {
 	repository, login, err := repositoryOf(url)
 	if err != nil {
-		return b, err
+		return b, w.faulted(err)
 	}
-	_, err = w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)})
+	_, err = w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Manifest: string(w.text)})
 	if errors.Is(err, rack.ErrUnsupported) {
 		err = notForThis("is not for this rack, which is too old to be told of a build that is made elsewhere")
 	}
 	if err != nil {
-		return b, err
+		return b, w.faulted(err)
 	}
-	if _, err := w.bake(ctx, b.ID, repository, patient{w.engine.Registry(login), w.printf}); err != nil {
+	images := w.images
+	if images == nil {
+		images = patient{w.engine.Registry(login), w.printf}
+	}
+	if _, err := w.bake(ctx, b.ID, repository, images); err != nil {
 		return b, err
 	}
 	if w.entrypoint != "" {
-		if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
-			return b, err
+		if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Entrypoint: w.entrypoint}); err != nil {
+			return b, w.faulted(err)
 		}
 	}
 	stored, err := w.storeLog(ctx, b.ID)
 	if err != nil {
-		return b, err
+		return b, w.faulted(err)
 	}
-	if _, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Ended: time.Now(), Logs: stored.URL}); err != nil {
-		return b, err
+	if _, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Ended: time.Now(), Logs: stored.URL}); err != nil {
+		return b, w.faulted(err)
 	}
-	r, err := w.Rack.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
+	return w.release(ctx, b)
+}
+
+// faulted puts a fault into the log that is none of the images.
+func (w *workshop) faulted(err error) error {
+	fmt.Fprintf(w.log, "ERROR: %v\n", err)
+	return err
+}
+
+// release makes the release of a build whose log is stored, and calls it complete.
+func (w *workshop) release(ctx context.Context, b rack.Build) (rack.Build, error) {
+	r, err := w.books.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
 	if err != nil {
 		return b, err
 	}
-	made, err := w.Rack.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
+	made, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
 	if err != nil {
 		return b, err
 	}
@@ -133,7 +156,7 @@ func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Bui
 // announce tells of a build that is complete.
 func (w *workshop) announce(ctx context.Context, b rack.Build) {
 	w.Output("release", b.Release)
-	if err := w.Rack.TellBuilt(ctx, b); err != nil {
+	if err := w.books.TellBuilt(ctx, b); err != nil {
 		w.Log.Warn("those who listen to the rack were not told of the build: " + err.Error())
 	}
 }
@@ -153,7 +176,7 @@ func (w *workshop) giveUp(ctx context.Context, b rack.Build, cause error) (rack.
 		within, done = cleanup(ctx)
 	}
 	defer done()
-	now, err := w.settle(within, b.App, b.ID, func() (string, error) {
+	now, err := w.settle(within, w.books, b.App, b.ID, func() (string, error) {
 		until, _ := within.Deadline()
 		half, done := context.WithTimeout(within, time.Until(until)/2) // the rest is for the end itself
 		defer done()
@@ -168,13 +191,13 @@ func (w *workshop) giveUp(ctx context.Context, b rack.Build, cause error) (rack.
 		}
 		return b, cause
 	case now.Status != rack.BuildComplete:
-		w.remember(rememberedExternal, "")
+		w.remember(w.state, "")
 		if cancelled {
 			cause = &LeftError{What: "build " + b.ID, Ended: true, Err: cause}
 		}
 		return b, cause
 	}
-	w.remember(rememberedExternal, "")
+	w.remember(w.state, "")
 	w.announce(within, now)
 	w.printf("Release: %s", now.Release)
 	if cancelled {

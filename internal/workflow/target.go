@@ -97,6 +97,17 @@ func (t *Target) Check(func(string) (string, bool)) error {
 	return wrongInputs(append(t.lacks(), t.wrong()...))
 }
 
+// checkKeyless is Check for what asks no rack, and so needs no key to it.
+func (t *Target) checkKeyless(func(string) (string, bool)) error {
+	list := t.wrong()
+	for _, i := range [][2]string{{"rack", t.Rack}, {"app", t.App}} {
+		if i[1] == "" {
+			list = append(list, options.Problem{Input: i[0], Message: "is required"})
+		}
+	}
+	return wrongInputs(list)
+}
+
 // lacks is what every verb about an app but check needs and is missing.
 func (t *Target) lacks() []options.Problem {
 	list := t.Connection.lacks(true)

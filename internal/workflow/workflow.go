@@ -16,7 +16,7 @@ import (
 
 // Job is what the verbs work with.
 type Job struct {
-	Rack    *rack.Client // nil for a check without one
+	Rack    *rack.Client // nil for a check without one, and for a build that is recorded without it
 	Log     ci.Log
 	Outputs Outputs
 	Commit  func(ctx context.Context, dir string) commit.Commit // of a directory
@@ -28,6 +28,8 @@ type Job struct {
 	LastWord func() time.Time
 	// Engine finds what builds images on this machine; nil where nothing is built.
 	Engine func(context.Context) (Engine, error)
+	// Estate finds what a v2 rack has on AWS; nil where nothing is built.
+	Estate func(context.Context, EstateOrder) (Estate, error)
 	// Remember keeps a value for the last stage of this step, see [EndLeft]; Export
 	// gives one to later steps, as a variable of their environment. Both are as for
 	// [ci.Console]; nil where nobody does.

@@ -22,11 +22,11 @@ import (
 // a Rack would get it, room for images, and the log.
 type workshop struct {
 	Job
+	delivery
 	in       BuildInputs
 	options  rack.BuildOptions
 	engine   Engine
 	dir      string
-	v3       bool   // the rack is a v3 one, which puts nothing before the entry points of images
 	text     []byte // of the manifest
 	manifest *manifest.Manifest
 	env      map[string]string // of the app, overlaid with the build args
@@ -38,8 +38,8 @@ type workshop struct {
 
 // workshop prepares everything that a build needs, and finds what is wrong with it
 // before anything is said to the rack.
-func (j Job) workshop(ctx context.Context, in BuildInputs, o rack.BuildOptions) (w *workshop, err error) {
-	w = &workshop{Job: j, in: in, options: o}
+func (j Job) workshop(ctx context.Context, d delivery, in BuildInputs, o rack.BuildOptions) (w *workshop, err error) {
+	w = &workshop{Job: j, delivery: d, in: in, options: o}
 	if w.engine, err = j.Engine(ctx); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (j Job) workshop(ctx context.Context, in BuildInputs, o rack.BuildOptions) 
 // read loads the manifest with the environment that a Rack would give it: that of
 // the newest release, overlaid with the build args.
 func (w *workshop) read(ctx context.Context) error {
-	newest, _, err := w.Rack.NewestRelease(ctx, w.in.App)
+	newest, _, err := w.books.NewestRelease(ctx, w.in.App)
 	if err != nil {
 		return fmt.Errorf("the environment of %s, which a build is made with: %w", w.in.App, err)
 	}
@@ -168,5 +168,5 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 
 // storeLog puts the log where a Rack has it.
 func (w *workshop) storeLog(ctx context.Context, id string) (rack.Object, error) {
-	return w.Rack.PutObject(ctx, w.in.App, rack.LogKey(id), func() (io.ReadCloser, error) { return os.Open(w.log.Name()) })
+	return w.books.PutObject(ctx, w.in.App, rack.LogKey(id), func() (io.ReadCloser, error) { return os.Open(w.log.Name()) })
 }

@@ -21,11 +21,16 @@ func releaseTexts(r rack.Release) texts {
 	return t
 }
 
-// releaseOf reads a release with its environment.
-func (s *Store) releaseOf(ctx context.Context, t texts) (rack.Release, error) {
-	r := rack.Release{
+// plainRelease is a release but its environment.
+func plainRelease(t texts) rack.Release {
+	return rack.Release{
 		ID: t["id"], App: t["app"], Build: t["build"], Manifest: t["manifest"], Description: t["description"], Created: stamped(t["created"]),
 	}
+}
+
+// releaseOf reads a release with its environment.
+func (s *Store) releaseOf(ctx context.Context, t texts) (rack.Release, error) {
+	r := plainRelease(t)
 	sealed, err := t["env"], error(nil)
 	if sealed == "" && t[changeName] == "" {
 		sealed, err = s.foreignEnv(ctx, r)

@@ -54,6 +54,7 @@ type Fake struct {
 	made     int // repositories, over all time
 	scripted scripted
 	seen     map[Seen]int
+	moved    moved
 }
 
 // scripted is what a test wants to happen.

@@ -56,6 +56,9 @@ func (f *Fake) serveRegistry(w http.ResponseWriter, r *http.Request) {
 			"' repository and cannot be overwritten because the tag is immutable.")
 	case action == "ecr:PutImage":
 		f.put(repo, w, r, reference)
+	case action == "ecr:InitiateLayerUpload" && f.mount(repo, name, w, r):
+	case part == "blobs/uploads/":
+		f.upload(repo, w, r)
 	default:
 		repo.handler.ServeHTTP(w, r)
 	}

@@ -1,0 +1,125 @@
+//go:build !carrier
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/estate"
+	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/registry"
+	"github.com/convox-ci/convox-ci/internal/registry/ecr"
+	"github.com/convox-ci/convox-ci/internal/workflow"
+)
+
+// estateOnsite is what a v2 rack has on AWS, for builds that are made on this
+// machine.
+type estateOnsite struct {
+	*estate.Estate
+	host   string // of the registry on ECR
+	images bake.Registry
+}
+
+// Images implements [workflow.Estate].
+func (e *estateOnsite) Images() bake.Registry { return e.images }
+
+// StartExternal implements [workflow.Estate].
+func (e *estateOnsite) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
+	b, err := e.Estate.StartExternal(ctx, app, o)
+	b.Repository = e.host + "/" + e.Repository
+	return b, err
+}
+
+// openEstate finds what a v2 rack has on AWS, with the credentials that the SDK of
+// AWS finds. From then on they are good for what is built as well.
+func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workflow.Estate, error) {
+	account, err := p.account()
+	if err != nil {
+		return nil, err
+	}
+	account.given = !o.Asked
+	found, err := account.settled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := estate.Open(ctx, found, o.Rack, o.App)
+	if err != nil {
+		return nil, err
+	}
+	cloud := account.ecr()
+	opened, err := cloud.Open(ctx, "", e.Repository)
+	if err != nil {
+		return nil, err
+	}
+	keys := []authn.Keychain{authn.DefaultKeychain, cloud}
+	if added, err := e.ListRegistries(ctx); err != nil {
+		p.notice(fmt.Sprintf("The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: %v", err))
+	} else {
+		keys = append([]authn.Keychain{addedKeychain{known(added), cloud}}, keys...)
+	}
+	p.keys = keyring{authn.NewMultiKeychain(keys...)}
+	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
+		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}, opened.Host()}
+	return &estateOnsite{e, opened.Host(), images}, nil
+}
+
+// errRegionUnset is the error where nothing says in which region to look.
+var errRegionUnset = errors.New("no region of AWS is set: set aws-region, or AWS_REGION, to that of the Rack")
+
+// errNoCredentials is the error where the SDK finds none. What it says itself is about
+// all the places that it has looked at.
+var errNoCredentials = errors.New("no credentials of AWS were found: set role-to-assume, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+
+// settled is config with a region, and credentials that are there.
+func (a *account) settled(ctx context.Context) (aws.Config, error) {
+	found, err := a.config(ctx)
+	if err != nil {
+		return found, err
+	}
+	if found.Region == "" {
+		return found, errRegionUnset
+	}
+	if _, err := found.Credentials.Retrieve(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return found, cause
+		}
+		return found, errNoCredentials
+	}
+	return found, nil
+}
+
+// mounter is a registry that takes layers from where base images are in it.
+type mounter struct {
+	*registry.Client
+	host string
+}
+
+// Note implements [bake.Mounter]. Where the image cannot be looked at, its layers are
+// sent.
+func (m mounter) Note(ctx context.Context, ref string) {
+	if strings.HasPrefix(ref, m.host+"/") {
+		m.Image(ctx, ref)
+	}
+}
+
+// known are registries with their credentials, as they were when they were read.
+type known []rack.Registry
+
+// ListRegistries is for [addedKeychain].
+func (k known) ListRegistries(context.Context) ([]rack.Registry, error) { return k, nil }
+
+// standing is ECR where repositories stand already: those of apps belong to their
+// stacks.
+type standing struct{ *ecr.Service }
+
+// Prepare implements [registry.Cloud].
+func (standing) Prepare(context.Context, name.Repository) error { return nil }

@@ -1,0 +1,147 @@
+package workflow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/convox-ci/convox-ci/internal/bake"
+	"github.com/convox-ci/convox-ci/internal/rack"
+)
+
+// Ledger records a build that is made on this machine: a rack by its API, or what
+// is behind that.
+type Ledger interface {
+	StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error)
+	UpdateBuild(ctx context.Context, app, id string, ch rack.BuildChanges) (rack.Build, error)
+	PutObject(ctx context.Context, app, key string, open func() (io.ReadCloser, error)) (rack.Object, error)
+	MakeRelease(ctx context.Context, app string, o rack.ReleaseOptions) (rack.Release, error)
+	TellBuilt(ctx context.Context, b rack.Build) error
+}
+
+// Records tell what was recorded.
+type Records interface {
+	Build(ctx context.Context, app, id string) (rack.Build, error)
+	// NewestRelease is the one that a build gets its environment from; ok is false
+	// if there is none.
+	NewestRelease(ctx context.Context, app string) (r rack.Release, ok bool, err error)
+	// ReleaseOf is the release that came of a build; ok is false if there is none.
+	ReleaseOf(ctx context.Context, app, build string) (r rack.Release, ok bool, err error)
+}
+
+// Books are all that is known of a build that is made on this machine. A
+// [rack.Client] is one.
+type Books interface {
+	Ledger
+	Records
+}
+
+// Estate is what a v2 rack has on AWS, as far as one app is concerned. The
+// repository in the builds that it starts has a host.
+type Estate interface {
+	Books
+	// Holds tells whether a release of the app is recorded there.
+	Holds(ctx context.Context, release string) (bool, error)
+	// Images is the registry that the repository is in.
+	Images() bake.Registry
+}
+
+// EstateOrder says which estate is wanted.
+type EstateOrder struct {
+	Rack, App string // names of the rack's stack and the app
+	// Asked says that somebody wants it. Else only credentials count that were put
+	// somewhere on purpose, and not those that a machine at AWS has anyway.
+	Asked bool
+}
+
+// delivery is how a build that is made here gets to the rack.
+type delivery struct {
+	way, why string
+	unasked  bool          // nobody has named the way
+	v3       bool          // the rack is a v3 one, which puts nothing before the entry points of images
+	books    Books         // that keep the record
+	images   bake.Registry // nil for the one that the build's repository names
+	state    string        // name of what is remembered of it
+}
+
+// delivery decides how the images get to the rack that the app is on.
+func (j Job) delivery(ctx context.Context, in BuildInputs, app rack.App) (d delivery, err error) {
+	d = delivery{way: in.Delivery, why: "as delivery says", v3: app.Generation == "3", state: rememberedExternal}
+	var system rack.System
+	if j.Rack != nil {
+		d.books = j.Rack
+		if system, err = j.Rack.System(ctx); err != nil {
+			return d, err
+		}
+	}
+	switch {
+	case d.v3 && in.Delivery == deliverByAWS:
+		return d, refuse("delivery", in.Delivery, "is not for v3 racks, which have none of what is written there", deliverByRepository)
+	case d.v3 && in.Delivery == "":
+		d.way, d.why = deliverByRepository, "which v3 racks name"
+	case in.Delivery == deliverByRepository:
+		if !system.TakesExternal() {
+			err = refuse("delivery", in.Delivery, "is not for v2 racks, which name no repository for builds that are made elsewhere", deliverByImport, deliverByAWS)
+		}
+		return d, err
+	case in.Delivery == deliverByAWS && in.Rack == LocalRack:
+		return d, refuse("delivery", in.Delivery, "is not for the rack in this process", deliverByImport, deliverByRepository)
+	case in.Delivery == deliverByAWS:
+		err = j.throughEstate(ctx, in, &d)
+	case in.Delivery == "" && in.Rack == LocalRack:
+		d.way, d.why = deliverByImport, "the rack is in this process"
+	case in.Delivery == "":
+		d.why, d.unasked = "credentials of AWS lead to it", true
+		if failed := j.throughEstate(ctx, in, &d); failed != nil {
+			if ctx.Err() != nil {
+				return d, context.Cause(ctx)
+			}
+			d.way, d.why = deliverByImport, "not by aws: "+oneLine(failed)
+		}
+	}
+	return d, err
+}
+
+// throughEstate has a build recorded in the estate of the rack, if that is found and
+// is the rack's.
+func (j Job) throughEstate(ctx context.Context, in BuildInputs, d *delivery) error {
+	e, err := j.findEstate(ctx, in.Target, in.Delivery == deliverByAWS)
+	if err != nil {
+		return err
+	}
+	d.way, d.books, d.images, d.state = deliverByAWS, e, e.Images(), rememberedEstate
+	return nil
+}
+
+// findEstate finds that of the rack. Where the rack can be asked it has to know the same
+// releases: the credentials may be for another account, with a rack of that name.
+func (j Job) findEstate(ctx context.Context, in Target, asked bool) (Estate, error) {
+	_, name, ok := strings.Cut(in.Rack, "/") // ORGANIZATION/NAME
+	if !ok {
+		name = in.Rack
+	}
+	if j.Rack == nil {
+		return j.Estate(ctx, EstateOrder{Rack: name, App: in.App, Asked: asked})
+	}
+	system, err := j.Rack.System(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := j.Estate(ctx, EstateOrder{Rack: system.Name, App: in.App, Asked: asked})
+	if err != nil {
+		return nil, err
+	}
+	newest, err := j.Rack.Releases(ctx, in.App, 1)
+	if err != nil || len(newest) == 0 {
+		return e, err
+	}
+	held, err := e.Holds(ctx, newest[0].ID)
+	if err == nil && !held {
+		err = fmt.Errorf("the stack %s that the credentials of AWS lead to is another rack than the one that is asked: it has no release %s of %s", system.Name, newest[0].ID, in.App)
+	}
+	return e, err
+}
+
+// oneLine is an error as a part of a sentence.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
