@@ -114,10 +114,11 @@ func methods(actions map[string]action) string {
 	return strings.Join(names, ", ")
 }
 
-// repository opens a repository, which need not exist yet.
+// repository opens a repository, which need not exist yet. Its name has no port, as
+// that of a registry would.
 func (s *server) repository(ctx context.Context, name string) (distribution.Repository, error) {
 	named, err := reference.WithName(name)
-	if err != nil {
+	if err != nil || strings.Contains(name, ":") {
 		return nil, errcode.ErrorCodeNameInvalid.WithDetail(map[string]string{"name": name})
 	}
 	return s.images.Repository(ctx, named)
