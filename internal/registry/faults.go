@@ -6,7 +6,6 @@ import (
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
-	"github.com/opencontainers/go-digest"
 )
 
 // fail answers with an error in the form of registries.
@@ -17,7 +16,6 @@ func fail(w http.ResponseWriter, err error) {
 	} else {
 		told = errcode.Errors{coded(err)}
 	}
-	w.Header().Del("Content-Length")
 	errcode.ServeJSON(w, told) // a client that does not read it has gone
 }
 
@@ -46,8 +44,6 @@ func coded(err error) error {
 		return errcode.ErrorCodeBlobUnknown
 	case errors.Is(err, distribution.ErrBlobUploadUnknown):
 		return errcode.ErrorCodeBlobUploadUnknown
-	case errors.Is(err, distribution.ErrBlobInvalidLength), errors.Is(err, distribution.ErrBlobDigestUnsupported):
-		return errcode.ErrorCodeBlobUploadInvalid.WithDetail(err)
 	}
 	return errcode.ErrorCodeUnknown.WithDetail(err)
 }
@@ -55,12 +51,9 @@ func coded(err error) error {
 // unverified says what of a manifest is not there, or is not as it has to be.
 func unverified(faults []error) (told errcode.Errors) {
 	for _, f := range faults {
-		switch e, missing := f.(distribution.ErrManifestBlobUnknown); {
-		case missing:
+		if e, missing := f.(distribution.ErrManifestBlobUnknown); missing {
 			told = append(told, errcode.ErrorCodeManifestBlobUnknown.WithDetail(e.Digest))
-		case errors.Is(f, digest.ErrDigestInvalidFormat):
-			told = append(told, errcode.ErrorCodeDigestInvalid)
-		default:
+		} else {
 			told = append(told, errcode.ErrorCodeManifestInvalid.WithDetail(f))
 		}
 	}

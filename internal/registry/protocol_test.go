@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -215,6 +216,7 @@ func TestFaultsOfManifests(t *testing.T) {
 func TestFaultsOfUploads(t *testing.T) {
 	dir := t.TempDir()
 	r := serve(t, dir, "")
+	r.begin(t, "app/startedat") // where ".." leads to
 	at := r.begin(t, "app")
 	plain, _, _ := strings.Cut(at, "?")
 	piece := func(span string) http.Header { return http.Header{"Content-Range": {span}} }
@@ -247,7 +249,7 @@ func TestFaultsOfUploads(t *testing.T) {
 		{call{method: "POST", path: "app/blobs/uploads/?digest=" + unknown, body: "x"}, 400, "DIGEST_INVALID"},
 		{call{method: "POST", path: "app/blobs/uploads/?digest=x", body: "x"}, 400, "DIGEST_INVALID"},
 	})
-	if n := uploads(t, dir); n != 0 {
+	if n := uploads(t, filepath.Join(dir, "docker/registry/v2/repositories/app/_uploads")); n != 0 {
 		t.Errorf("%d files of uploads are left", n)
 	}
 }
