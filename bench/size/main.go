@@ -32,7 +32,7 @@ type probe struct {
 var probes = []probe{
 	{"image/buildkit/embedded", "embedded.Start", "the whole BuildKit daemon: building with nothing but runc on the machine"},
 	{"image/buildkit", "buildkit.DialDocker", "BuildKit's client with gRPC and the progress display; the engine behind Docker takes nothing less"},
-	{"registry", "registry.Embedded", "the reference registry; it brings a client of Redis and of metrics that its constructor links in"},
+	{"registry", "registry.Embedded", "the storage of the reference registry, and the client that moves images"},
 	{"registry/ecr", "(*ecr.Service).Open", "the SDK of AWS, as far as ECR goes, and what moves images"},
 	{"rack", "(*rack.Client).Watch", "net/http with TLS, and WebSocket on top"},
 	{"rackd", "(*rackd.Server).Handler", "net/http and WebSocket, with the reader of manifests"},

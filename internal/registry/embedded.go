@@ -2,16 +2,14 @@ package registry
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/distribution/distribution/v3/configuration"
-	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
+	"github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
@@ -25,34 +23,24 @@ const DefaultAddress = "127.0.0.1:5017"
 // unless that is empty; nobody may delete: what runs may need it, and the rack
 // itself removes what is not kept. It has to do so unasked, as the clients of
 // this package do: that nobody needs to sign in is what the version check says.
-// It works until ctx ends.
+// What uploads of an earlier process have left is gone when it returns.
 func Embedded(ctx context.Context, dir, password string) *Storage {
-	dropUploads(ctx, dir)
-	config := &configuration.Configuration{
-		Storage: configuration.Storage{
-			"filesystem":  configuration.Parameters{"rootdirectory": dir},
-			"maintenance": configuration.Parameters{"uploadpurging": map[any]any{"enabled": false}},
-		},
-	}
-	config.HTTP.Secret = rand.Text() // signs the state of uploads, none of which outlives the process
-	config.Catalog.MaxEntries = maxCatalog
+	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads})
+	dropUploads(ctx, driver)
 	s := newStorage(dir)
-	s.registry = writers(password, handlers.NewApp(ctx, config))
+	s.registry = writers(password, serving(ctx, driver))
 	return s
 }
 
+// maxThreads is how many operations on files the registry does at a time, the
+// default of its library.
+const maxThreads = 100
+
 // dropUploads removes what uploads have left that were cut off when an earlier
-// process ended. Nobody can go on with them, since the secret is a new one. The
-// registry's own purge would only begin after up to an hour, and spare them for
-// a week.
-func dropUploads(ctx context.Context, dir string) {
-	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: 1})
+// process ended: their clients are gone with it.
+func dropUploads(ctx context.Context, driver driver.StorageDriver) {
 	storage.PurgeUploads(ctx, driver, time.Now(), true) // what cannot be removed is in nobody's way
 }
-
-// maxCatalog is the longest page of repositories that is handed out, the
-// default of the registry's own program.
-const maxCatalog = 1000
 
 // writers lets requests that change something pass only with the password.
 func writers(password string, next http.Handler) http.Handler {

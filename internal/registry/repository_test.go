@@ -210,7 +210,7 @@ func TestSweepWaits(t *testing.T) {
 		}
 		done <- err
 	}()
-	_, err = writer.Write([]byte("half of a layer")) // which is taken: the request has begun
+	_, err = writer.Write([]byte(strings.Repeat("half of a layer", 1<<10))) // more than is held back before it is written down
 	s.must(err)
 	s.awaitUpload()
 	s.must(s.Delete(t.Context()))
@@ -226,14 +226,16 @@ func TestSweepWaits(t *testing.T) {
 	}
 }
 
-// awaitUpload waits until the registry has begun to write an upload down.
+// awaitUpload waits until the registry has begun to write down what is uploaded.
 func (s *stock) awaitUpload() {
 	s.Helper()
 	for s.Context().Err() == nil {
 		found, err := filepath.Glob(filepath.Join(s.dir, "docker/registry/v2/repositories/app/_uploads/*/data"))
 		s.must(err)
-		if len(found) > 0 {
-			return
+		for _, path := range found { // which is there, and empty, since the upload was begun
+			if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+				return
+			}
 		}
 	}
 }
