@@ -51,9 +51,8 @@ var mayImport = map[string][]string{
 	"internal/image":                   nil,
 	"internal/container":               nil,
 	"internal/convoxenv":               nil,
-	"internal/carried":                 {"internal/carried/calls"},
-	"internal/carried/calls":           nil,
-	"internal/carried/pack":            {"internal/carried/calls"},
+	"internal/carried":                 nil,
+	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
 	"internal/registry/ecr":            {"internal/registry"},
 	"internal/registry/ecr/ecrtest":    {"internal/registry"}, // a stand-in for tests

@@ -10,8 +10,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
-
-	"github.com/convox-ci/convox-ci/internal/carried/calls"
 )
 
 // program is made by scripts/build, which lays it over the source tree.
@@ -36,23 +34,8 @@ func Exec(args, environ []string) error {
 	}
 	file := os.NewFile(uintptr(fd), "convox-ci")
 	defer file.Close()
-	size, err := unpacker.WriteTo(file)
-	if err == nil {
-		err = restore(fd, int(size))
-	}
-	if err != nil {
+	if _, err := unpacker.WriteTo(file); err != nil {
 		return fmt.Errorf("unpack the whole program: %w", err)
 	}
 	return fmt.Errorf("start the whole program: %w", unix.Exec(fmt.Sprintf("/proc/self/fd/%d", fd), args, environ))
-}
-
-// restore takes back, where the program lies, what was done to it so that it packs
-// better.
-func restore(fd, size int) error {
-	program, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return err
-	}
-	calls.Relative(program)
-	return unix.Munmap(program)
 }

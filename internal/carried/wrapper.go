@@ -11,8 +11,6 @@ import (
 	"io/fs"
 
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/convox-ci/convox-ci/internal/carried/calls"
 )
 
 // wrappers are made by scripts/build, which lays them over the source tree.
@@ -39,6 +37,5 @@ func ConvoxEnv(architecture string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack convox-env: %w", err)
 	}
-	calls.Relative(program)
 	return program, nil
 }

@@ -9,8 +9,6 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/convox-ci/convox-ci/internal/carried/calls"
 )
 
 // window is how far back, in bytes, equal parts are found: over most of the
@@ -29,11 +27,6 @@ func pack(w io.Writer, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	program, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	calls.Absolute(program)
-	_, err = packer.Write(program)
+	_, err = packer.ReadFrom(r)
 	return errors.Join(err, packer.Close())
 }
