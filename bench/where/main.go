@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/convox-ci/convox-ci/bench/rig"
@@ -32,18 +33,20 @@ type way struct {
 	stages []stage
 }
 
-// The stages. The first of each way is of another kind than the others.
-var (
-	first   = stage{"first build", true}
-	changed = stage{"one file changed", false}
-	afresh  = stage{"one file changed, machine new", true}
+const (
+	first   = "first build"
+	changed = "one file changed"
+	afresh  = "one file changed, new machine"
 )
 
-// The first way is the peer of the others.
+// ways has the peer of the others first. A rack keeps its layers, whatever becomes of
+// the machine of the job. %s is a registry that is not behind the link.
 var ways = []way{
-	{"on the Rack", nil, []stage{first, afresh}},
-	{"repository", []string{"--external", "--delivery", "repository"}, []stage{first, changed, afresh}},
-	{"import", []string{"--external", "--delivery", "import"}, []stage{first, changed, afresh}},
+	{"on the Rack", nil, []stage{{first, true}, {changed, true}}},
+	{"repository", []string{"--external", "--delivery", "repository"}, []stage{{first, true}, {changed, false}, {afresh, true}}},
+	{"repository, layer cache", []string{"--external", "--delivery", "repository", "--cache-from", "%s/cache:1", "--cache-to", "type=registry,ref=%s/cache:1,mode=max"},
+		[]stage{{first, true}, {afresh, true}}},
+	{"import", []string{"--external", "--delivery", "import"}, []stage{{first, true}, {changed, false}}},
 }
 
 // took is what one build cost, and what of that of its peer in the same round.
@@ -60,6 +63,7 @@ type bench struct {
 	program rig.Program
 	island  *island
 	shop    *shop
+	base    string // host of the registry of the base image
 	mbits   float64
 }
 
@@ -85,12 +89,12 @@ func run(ctx context.Context, rounds int, mbits float64) (err error) {
 	if b.island, err = newIsland(); err != nil {
 		return err
 	}
-	base, stop, err := serveBase(b.island)
-	if err != nil {
+	var stop func()
+	if b.base, stop, err = serveBase(b.island); err != nil {
 		return err
 	}
 	defer stop()
-	if b.shop, err = newShop(ctx, filepath.Join(b.dir, "source"), base); err != nil {
+	if b.shop, err = newShop(ctx, filepath.Join(b.dir, "source"), b.base); err != nil {
 		return err
 	}
 	all := map[string][]took{}
@@ -104,7 +108,7 @@ func run(ctx context.Context, rounds int, mbits float64) (err error) {
 }
 
 // key names a row.
-func key(w way, s stage) string { return w.name + ", " + s.name }
+func key(w way, stage string) string { return w.name + ": " + stage }
 
 // round measures each way once. Who goes first changes.
 func (b *bench) round(ctx context.Context, round int, all map[string][]took) error {
@@ -117,22 +121,22 @@ func (b *bench) round(ctx context.Context, round int, all map[string][]took) err
 	}
 	for _, w := range ways {
 		for _, s := range w.stages {
-			t, peer := now[key(w, s)], now[key(ways[0], peerOf(s))]
+			key, peer := key(w, s.name), now[key(ways[0], peerOf(s.name))]
+			t := now[key]
 			t.bytesRatio, t.secondsRatio = float64(t.sent)/float64(peer.sent), t.seconds/peer.seconds
-			all[key(w, s)] = append(all[key(w, s)], t)
-			fmt.Fprintf(os.Stderr, "round %d, %s: %d bytes, %.1f s\n", round+1, key(w, s), t.sent, t.seconds)
+			all[key] = append(all[key], t)
+			fmt.Fprintf(os.Stderr, "round %d, %s: %d bytes, %.1f s\n", round+1, key, t.sent, t.seconds)
 		}
 	}
 	return nil
 }
 
-// peerOf is the stage of the peer that a stage is compared with: a rack keeps its
-// layers, whatever becomes of the machine of the job.
-func peerOf(s stage) stage {
-	if s == first {
+// peerOf is the stage of the peer that a stage is compared with.
+func peerOf(stage string) string {
+	if stage == first {
 		return first
 	}
-	return afresh
+	return changed
 }
 
 // measure makes the builds of a way.
@@ -158,7 +162,10 @@ func (b *bench) measure(ctx context.Context, w way, now map[string]took) (err er
 	if _, err := b.program.Run(ctx, environ, "apps", "create", app); err != nil {
 		return err
 	}
-	args := append(append([]string{"build", "--app", app}, w.flags...), b.shop.dir)
+	args := []string{"build", "--app", app, b.shop.dir}
+	for _, flag := range w.flags {
+		args = append(args, strings.ReplaceAll(flag, "%s", b.base+"/"+filepath.Base(dir)))
+	}
 	for _, s := range w.stages {
 		if err := b.shop.change(); err != nil {
 			return err
@@ -172,7 +179,7 @@ func (b *bench) measure(ctx context.Context, w way, now map[string]took) (err er
 		if err := b.island.do(func() error { _, err := b.program.Run(ctx, environ, args...); return err }); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		now[key(w, s)] = took{sent: link.Sent() - was, seconds: time.Since(begun).Seconds()}
+		now[key(w, s.name)] = took{sent: link.Sent() - was, seconds: time.Since(begun).Seconds()}
 	}
 	return nil
 }
@@ -212,9 +219,9 @@ func (b *bench) report(rounds int, all map[string][]took) {
 	fmt.Printf("| --- | ---: | ---: | ---: | ---: |\n")
 	for _, w := range ways {
 		for _, s := range w.stages {
-			of := all[key(w, s)]
+			of := all[key(w, s.name)]
 			sent := rig.Column(of, func(t took) float64 { return float64(t.sent) / 1e6 })
-			fmt.Printf("| %-43s | %8.2f | %21s | %20s | %20s |\n", key(w, s), rig.Median(sent), spread(rig.Column(of, func(t took) float64 { return t.seconds })),
+			fmt.Printf("| %-43s | %8.2f | %21s | %20s | %20s |\n", key(w, s.name), rig.Median(sent), spread(rig.Column(of, func(t took) float64 { return t.seconds })),
 				spread(rig.Column(of, func(t took) float64 { return t.bytesRatio })), spread(rig.Column(of, func(t took) float64 { return t.secondsRatio })))
 		}
 	}

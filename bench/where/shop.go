@@ -35,7 +35,7 @@ const baseSize = 50_000_000
 // The folders of the source, and what of Go's source stands for each: packages of
 // others, and what is the app's own.
 var folders = map[string][]string{
-	"vendor": {"cmd/compile", "cmd/go", "cmd/vendor", "cmd/asm", "cmd/link"},
+	"vendor": {"cmd/compile", "cmd/go", "cmd/vendor"},
 	"app":    {"net", "go", "encoding"},
 }
 
