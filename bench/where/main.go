@@ -215,13 +215,13 @@ func (b *bench) open(r *rig.Rack, link *rig.Link) (stop func(), err error) {
 func (b *bench) report(rounds int, all map[string][]took) {
 	fmt.Printf("source of %d files, %.1f MB; base image of %.1f MB; link of %g Mbit/s; %d rounds; %s\n\n",
 		b.shop.files, float64(b.shop.bytes)/1e6, float64(baseSize)/1e6, b.mbits, rounds, rig.Load())
-	fmt.Printf("| %-43s | %8s | %21s | %20s | %20s |\n", "", "MB sent", "s: min, median, max", "bytes to the Rack's", "seconds to the Rack's")
+	fmt.Printf("| %-54s | %8s | %21s | %20s | %20s |\n", "", "MB sent", "s: min, median, max", "bytes to the Rack's", "seconds to the Rack's")
 	fmt.Printf("| --- | ---: | ---: | ---: | ---: |\n")
 	for _, w := range ways {
 		for _, s := range w.stages {
 			of := all[key(w, s.name)]
 			sent := rig.Column(of, func(t took) float64 { return float64(t.sent) / 1e6 })
-			fmt.Printf("| %-43s | %8.2f | %21s | %20s | %20s |\n", key(w, s.name), rig.Median(sent), spread(rig.Column(of, func(t took) float64 { return t.seconds })),
+			fmt.Printf("| %-54s | %8.2f | %21s | %20s | %20s |\n", key(w, s.name), rig.Median(sent), spread(rig.Column(of, func(t took) float64 { return t.seconds })),
 				spread(rig.Column(of, func(t took) float64 { return t.bytesRatio })), spread(rig.Column(of, func(t took) float64 { return t.secondsRatio })))
 		}
 	}
