@@ -6,7 +6,8 @@
 # size   what the binary and the image weigh, and which packages bring it
 # pictures makes those of the pages, of real runs
 # outside builds the images as the Dockerfile does from nothing: compiles, and fetches Debian's packages;
-#        and runs the tests of the records in DynamoDB against Amazon's program for tests
+#        and runs the tests of the records in DynamoDB against Amazon's program for tests,
+#        and those of the objects in S3 against minio, which it compiles
 
 export CGO_ENABLED ?= 0
 
@@ -41,11 +42,12 @@ fix:
 	go test . -run TestActions -update
 
 bench:
-	scripts/need pigz
+	scripts/need pigz runc busybox
 	go run ./bench/pack
 	go run ./bench/pack -link 100
 	go run ./bench/logs
 	go run ./bench/ending
+	go run ./bench/where
 
 size:
 	scripts/need busybox
@@ -58,4 +60,5 @@ pictures: bin/convox-ci
 outside:
 	scripts/need docker node npm java ip curl
 	scripts/dynamodb-local
+	scripts/minio
 	scripts/outside

@@ -62,12 +62,14 @@ var mayImport = map[string][]string{
 	"internal/enginetest": nil, // for tests: no row has it, so nothing else imports it
 	"examples/hello":      nil,
 	"examples/hello/seed": nil,
-	"bench/cache":         nil,
-	"bench/ending":        {"internal/rack"},
-	"bench/logs": {"internal/bake", "internal/ci", "internal/image", "internal/rack", "internal/rackd", "internal/rackd/disk",
+	"bench/cache":         {"bench/rig"},
+	"bench/ending":        {"bench/rig", "internal/rack"},
+	"bench/logs": {"bench/rig", "internal/bake", "internal/ci", "internal/image", "internal/rack", "internal/rackd", "internal/rackd/disk",
 		"internal/source"},
-	"bench/pack": {"internal/source"},
-	"bench/size": nil,
+	"bench/pack":  {"bench/rig", "internal/source"},
+	"bench/rig":   nil, // what benchmarks share
+	"bench/size":  nil,
+	"bench/where": {"bench/rig"},
 }
 
 // homes are the libraries that weigh so much, or change so often, that one

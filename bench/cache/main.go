@@ -6,24 +6,22 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/convox-ci/convox-ci/bench/rig"
 )
 
 const (
-	module = "github.com/convox-ci/convox-ci/"
-	app    = "shop"
+	app = "shop"
 
 	// steps is how many RUN steps a build has: as many as an app with its packages,
 	// its dependencies, its assets and the rest.
@@ -61,9 +59,8 @@ type took struct {
 // bench is what a run needs.
 type bench struct {
 	dir     string // of everything
-	program string // convox-ci
-	url     string // of the rack
-	stop    func() error
+	program rig.Program
+	rack    *rig.Rack
 }
 
 func main() {
@@ -81,13 +78,14 @@ func run(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, program: filepath.Join(dir, "convox-ci")}
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.program, module+"cmd/convox-ci")
-	build.Stderr = os.Stderr
-	if err := errors.Join(build.Run(), b.serve(ctx)); err != nil {
+	b := &bench{dir: dir}
+	if b.program, err = rig.Build(ctx, dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.stop()) }()
+	if err := b.serve(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.rack.Stop()) }()
 	if _, err := b.command(ctx, "apps", "create", app); err != nil {
 		return err
 	}
@@ -120,7 +118,7 @@ func (b *bench) round(ctx context.Context, round int, all map[string][]took) err
 
 func (b *bench) measure(ctx context.Context, w way, source string) (took, error) {
 	if w.wipe {
-		if err := errors.Join(b.stop(), os.RemoveAll(filepath.Join(b.dir, "data", "buildkit")), b.serve(ctx)); err != nil {
+		if err := errors.Join(b.rack.Stop(), os.RemoveAll(filepath.Join(b.dir, "data", "buildkit")), b.serve(ctx)); err != nil {
 			return took{}, err
 		}
 	}
@@ -141,8 +139,7 @@ func (b *bench) measure(ctx context.Context, w way, source string) (took, error)
 
 // report prints the medians, and their ratios to that of the cold build.
 func report(rounds int, all map[string][]took) {
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("%d rounds, %d steps to cache; load %s\n%-42s %8s %8s %8s %8s %8s\n", rounds, steps+1, load, "", "min s", "median s", "max s", "to cold", "CACHED")
+	fmt.Printf("%d rounds, %d steps to cache; %s\n%-42s %8s %8s %8s %8s %8s\n", rounds, steps+1, rig.Load(), "", "min s", "median s", "max s", "to cold", "CACHED")
 	median := func(name string) time.Duration { return all[name][len(all[name])/2].time }
 	for _, w := range ways {
 		slices.SortFunc(all[w.name], func(a, b took) int { return int(a.time - b.time) })
@@ -180,33 +177,11 @@ func write(dir string, salt int) error {
 
 // command runs convox-ci against the rack and gives what it printed.
 func (b *bench) command(ctx context.Context, args ...string) (string, error) {
-	c := exec.CommandContext(ctx, b.program, args...)
-	c.Env = append(os.Environ(), "RACK_URL="+b.url)
-	out, err := c.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out), err
+	return b.program.Run(ctx, []string{"RACK_URL=" + b.rack.URL}, args...)
 }
 
 // serve starts a rack over the data that there is.
-func (b *bench) serve(ctx context.Context) error {
-	c := exec.CommandContext(ctx, b.program, "rack", "serve", "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--data", filepath.Join(b.dir, "data"))
-	c.Stderr = os.Stderr
-	pipe, err := c.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return err
-	}
-	out := bufio.NewScanner(pipe)
-	for out.Scan() && out.Text() != "Ready" {
-		if _, url, ok := strings.Cut(out.Text(), "RACK_URL="); ok {
-			b.url = url
-		}
-	}
-	go io.Copy(io.Discard, pipe) // or the rack would wait for us
-	b.stop = func() error { return errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait()) }
-	return nil
+func (b *bench) serve(ctx context.Context) (err error) {
+	b.rack, err = b.program.Serve(ctx, filepath.Join(b.dir, "data"))
+	return err
 }

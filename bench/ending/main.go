@@ -15,14 +15,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/convox-ci/convox-ci/bench/rig"
 	"github.com/convox-ci/convox-ci/internal/rack"
 )
 
 const (
-	module    = "github.com/convox-ci/convox-ci/"
 	app       = "small"
 	lookEvery = 2 * time.Millisecond // at the record, which is how exact the figures are
 )
@@ -30,7 +29,7 @@ const (
 // bench is what a run needs.
 type bench struct {
 	dir     string // of everything
-	program string // convox-ci
+	program rig.Program
 	source  string // a folder that builds to one file
 	url     string // of the rack that serves
 }
@@ -50,32 +49,42 @@ func run(ctx context.Context, rounds int) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, program: filepath.Join(dir, "convox-ci"), source: filepath.Join(dir, "source")}
-	build := exec.CommandContext(ctx, "go", "build", "-o", b.program, module+"cmd/convox-ci")
-	build.Stderr = os.Stderr
-	if err := errors.Join(build.Run(), b.write()); err != nil {
+	b := &bench{dir: dir, source: filepath.Join(dir, "source")}
+	if b.program, err = rig.Build(ctx, dir); err != nil {
 		return err
 	}
-	stop, err := b.serve(ctx)
+	if err := b.write(); err != nil {
+		return err
+	}
+	served, err := b.served(ctx, rounds)
 	if err != nil {
-		return err
-	}
-	served, err := repeat(rounds, func() (time.Duration, error) { return b.onServed(ctx) })
-	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
 	local, err := repeat(rounds, func() (time.Duration, error) { return b.onLocal(ctx) })
 	if err != nil {
 		return err
 	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("%d rounds; load %s\n%-62s %6s %6s %6s\n", rounds, load, "ms", "min", "median", "max")
+	fmt.Printf("%d rounds; %s\n%-62s %6s %6s %6s\n", rounds, rig.Load(), "ms", "min", "median", "max")
 	line := func(what string, all []time.Duration) {
 		fmt.Printf("%-62s %6d %6d %6d\n", what, all[0].Milliseconds(), all[len(all)/2].Milliseconds(), all[len(all)-1].Milliseconds())
 	}
 	line("rack that serves: from the record complete to our exit", served)
 	line("rack in the process: from the last line of the log to our exit", local)
 	return nil
+}
+
+// served measures on a rack that serves.
+func (b *bench) served(ctx context.Context, rounds int) (all []time.Duration, err error) {
+	r, err := b.program.Serve(ctx, filepath.Join(b.dir, "served"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Stop()) }()
+	b.url = r.URL
+	if _, err := b.program.Run(ctx, []string{"RACK_URL=" + b.url}, "apps", "create", app); err != nil {
+		return nil, err
+	}
+	return repeat(rounds, func() (time.Duration, error) { return b.onServed(ctx) })
 }
 
 // repeat gives the sorted times of the rounds.
@@ -103,46 +112,15 @@ func (b *bench) write() error {
 	)
 }
 
-// command is convox-ci with the environment of this process and some of its own.
+// command starts convox-ci with the environment of this process and some of its own.
 func (b *bench) command(ctx context.Context, environ []string, args ...string) (*exec.Cmd, *bufio.Scanner, error) {
-	c := exec.CommandContext(ctx, b.program, args...)
-	c.Env = append(os.Environ(), environ...)
+	c := b.program.Command(ctx, environ, args...)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return nil, nil, err
 	}
 	return c, bufio.NewScanner(out), c.Start()
-}
-
-// serve starts a rack with an app.
-func (b *bench) serve(ctx context.Context) (stop func() error, err error) {
-	c, out, err := b.command(ctx, nil, "rack", "serve", "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--data", filepath.Join(b.dir, "served"))
-	if err != nil {
-		return nil, err
-	}
-	for out.Scan() && out.Text() != "Ready" {
-		if _, url, ok := strings.Cut(out.Text(), "RACK_URL="); ok {
-			b.url = url
-		}
-	}
-	go func() {
-		for out.Scan() { // or the rack would wait for us
-		}
-	}()
-	stop = func() error {
-		return errors.Join(c.Process.Signal(syscall.SIGTERM), c.Wait())
-	}
-	made, lines, err := b.command(ctx, []string{"RACK_URL=" + b.url}, "apps", "create", app)
-	if err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	for lines.Scan() {
-	}
-	if err := made.Wait(); err != nil {
-		return nil, errors.Join(err, stop())
-	}
-	return stop, nil
 }
 
 // onServed builds on the rack that serves, and watches the record beside.

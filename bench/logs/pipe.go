@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/convox-ci/convox-ci/bench/rig"
 	"github.com/convox-ci/convox-ci/internal/ci"
 )
 
@@ -59,13 +59,12 @@ func comparePipes(ctx context.Context, s settings) error {
 			}
 		}
 	}
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Printf("%d MB of build log, %d rounds, one processor; load %s\n", s.mb, s.rounds, load)
+	fmt.Printf("%d MB of build log, %d rounds, one processor; %s\n", s.mb, s.rounds, rig.Load())
 	fmt.Printf("%-20s %12s %12s %16s\n", "", "median MB/s", "best MB/s", "MB/s of CPU")
 	for _, way := range ways {
-		wall := column(all[way.name], func(t took) float64 { return t.wall })
-		cpu := column(all[way.name], func(t took) float64 { return t.cpu })
-		fmt.Printf("%-20s %12.0f %12.0f %16.0f\n", way.name, float64(s.mb)/median(wall), float64(s.mb)/wall[0], float64(s.mb)/median(cpu))
+		wall := rig.Column(all[way.name], func(t took) float64 { return t.wall })
+		cpu := rig.Column(all[way.name], func(t took) float64 { return t.cpu })
+		fmt.Printf("%-20s %12.0f %12.0f %16.0f\n", way.name, float64(s.mb)/rig.Median(wall), float64(s.mb)/wall[0], float64(s.mb)/rig.Median(cpu))
 	}
 	return nil
 }
@@ -163,19 +162,4 @@ func token() string {
 		b[i] = byte(rand.Uint32())
 	}
 	return hex.EncodeToString(b[:])
-}
-
-// column is one number of every round, sorted.
-func column(all []took, of func(took) float64) []float64 {
-	var column []float64
-	for _, one := range all {
-		column = append(column, of(one))
-	}
-	slices.Sort(column)
-	return column
-}
-
-// median is the middle of sorted numbers.
-func median(sorted []float64) float64 {
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }

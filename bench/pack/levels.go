@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+
+	"github.com/convox-ci/convox-ci/bench/rig"
 )
 
 const module = "github.com/convox-ci/convox-ci/"
@@ -71,7 +73,7 @@ func single(ctx context.Context, s settings) (sample, error) {
 // reportLevels prints the least and the median of each number.
 func reportLevels(s settings, samples map[int][][]sample) {
 	first := samples[1][0][0]
-	fmt.Printf("tree %s: %d files, %.1f MB; %d rounds, least/median; %s\n\n", s.tree, first.Files, mb(first.Input), s.rounds, load())
+	fmt.Printf("tree %s: %d files, %.1f MB; %d rounds, least/median; %s\n\n", s.tree, first.Files, mb(first.Input), s.rounds, rig.Load())
 	fmt.Printf("%5s %8s %12s %12s %12s %12s %12s\n", "level", "sent MB", "pack CPU s", "pack s", "loopback s", "100 Mbit/s", "1 Gbit/s")
 	for level := 1; level <= maxLevel; level++ {
 		pack := samples[level][0]
@@ -85,8 +87,8 @@ func reportLevels(s settings, samples map[int][][]sample) {
 
 // least is the least and the median of a number.
 func least(all []sample, of func(sample) float64) string {
-	sorted := column(all, of)
-	return fmt.Sprintf("%.2f/%.2f", sorted[0], median(sorted))
+	sorted := rig.Column(all, of)
+	return fmt.Sprintf("%.2f/%.2f", sorted[0], rig.Median(sorted))
 }
 
 // buildWith builds this program with another level of compression.

@@ -15,6 +15,8 @@ import (
 	"os"
 	"os/exec"
 	"time"
+
+	"github.com/convox-ci/convox-ci/bench/rig"
 )
 
 // The ways, by the names that the reports have.
@@ -104,9 +106,9 @@ func compareLink(ctx context.Context, s settings, dir string) error {
 		return err
 	}
 	report(s, all, wayOurs, wayPack, waySend)
-	slower := max(median(column(all[wayPack], seconds)), median(column(all[waySend], seconds)))
+	slower := max(rig.Median(rig.Column(all[wayPack], seconds)), rig.Median(rig.Column(all[waySend], seconds)))
 	fmt.Printf("\nat %g Mbit/s, both together take %.3f of the slower of the two alone (medians)\n",
-		s.link, median(column(all[wayOurs], seconds))/slower)
+		s.link, rig.Median(rig.Column(all[wayOurs], seconds))/slower)
 	return nil
 }
 

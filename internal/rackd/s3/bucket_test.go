@@ -108,8 +108,8 @@ func TestBucketOfAnotherAccount(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	const objects = "arn:aws:s3:::rack-objects/racks/office/web/a"
-	get := func(ctx context.Context, s *s3.Store) error { _, err := s.OpenObject(ctx, "web", "a"); return err }
+	const objects = "arn:aws:s3:::rack-objects/racks/office/web/tmp/a"
+	get := func(ctx context.Context, s *s3.Store) error { _, err := s.OpenObject(ctx, "web", "tmp/a"); return err }
 	for name, test := range map[string]struct {
 		change func(*lab, *s3.Options)
 		do     func(context.Context, *s3.Store) error
@@ -119,13 +119,13 @@ func TestErrors(t *testing.T) {
 		"no permission to read": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:GetObject") }, get, s3.ErrDenied,
 			"S3: bucket rack-objects: access denied: grant s3:GetObject on " + objects + " to " + s3test.User},
 		"no permission to look": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:GetObject") },
-			func(ctx context.Context, s *s3.Store) error { return s.RemoveObject(ctx, "web", "a") }, s3.ErrDenied,
+			func(ctx context.Context, s *s3.Store) error { return s.RemoveObject(ctx, "web", "tmp/a") }, s3.ErrDenied,
 			"S3: bucket rack-objects: access denied: grant s3:GetObject on " + objects}, // an answer to HEAD has no words
 		"no permission to list": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:ListBucket") }, nil, s3.ErrDenied,
 			"access denied: grant s3:ListBucket on arn:aws:s3:::rack-objects to " + s3test.User},
 		"no permission to write": {func(l *lab, _ *s3.Options) { l.fake.Deny("s3:PutObject") },
 			func(ctx context.Context, s *s3.Store) error {
-				return s.PutObject(ctx, "web", "a", strings.NewReader(""))
+				return s.PutObject(ctx, "web", "tmp/a", strings.NewReader(""))
 			}, s3.ErrDenied, "grant s3:PutObject on " + objects},
 		"another region": {func(_ *lab, o *s3.Options) { o.Config.Region = "us-west-2" }, nil, s3.ErrRegion,
 			"S3: bucket rack-objects: wrong region (s3:ListBucket): the bucket is in eu-west-1, and was looked for in us-west-2"},
@@ -186,10 +186,10 @@ func TestOptions(t *testing.T) {
 // TestKeysOfV2Racks: what a v2 rack has in the bucket of an app is found there, and
 // what is stored is where a v2 rack looks for it.
 func TestKeysOfV2Racks(t *testing.T) {
-	l := newLab(t)
+	l := newPlainLab(t)
 	s := l.store(func(o *s3.Options) { o.Prefix, o.App = "", "web" })
 	api := sdk.NewFromConfig(l.config(), func(o *sdk.Options) { o.UsePathStyle = true })
-	name := bucket
+	name := l.bucket
 	for _, key := range []string{"tmp/0123456789abcdef0123456789abcd.tgz", "build/BABCDEFGHIJ/logs", "releases/RABCDEFGHIJ/env"} {
 		if err := s.PutObject(t.Context(), "web", key, strings.NewReader("ours")); err != nil {
 			t.Fatal(err)
@@ -218,7 +218,7 @@ func TestKeysOfV2Racks(t *testing.T) {
 // TestManyObjects: more than one call lists and removes, also where one of them
 // cannot be removed.
 func TestManyObjects(t *testing.T) {
-	l := newLab(t)
+	l := newPlainLab(t)
 	s := l.store()
 	const many = 1010
 	for i := range many {
@@ -243,20 +243,20 @@ func TestManyObjects(t *testing.T) {
 func TestObjectsThatStay(t *testing.T) {
 	l := newLab(t)
 	s, ctx := l.store(), t.Context()
-	for _, key := range []string{"a", "b", "c", "d"} {
+	for _, key := range []string{"tmp/a", "tmp/b", "tmp/c", "tmp/d"} {
 		if err := s.PutObject(ctx, "web", key, strings.NewReader("")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l.fake.Deny("s3:DeleteObject racks/office/web/b")
-	l.fake.Deny("s3:DeleteObject racks/office/web/d")
+	l.fake.Deny("s3:DeleteObject racks/office/web/tmp/b")
+	l.fake.Deny("s3:DeleteObject racks/office/web/tmp/d")
 	err := s.RemoveObjects(ctx, "web")
-	for _, key := range []string{"b", "d"} {
+	for _, key := range []string{"tmp/b", "tmp/d"} {
 		if want := "access denied: grant s3:DeleteObject on arn:aws:s3:::rack-objects/racks/office/web/" + key; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nwant: %s", err, want)
 		}
 	}
-	if keys, err := s.ListObjects(ctx, "web", ""); err != nil || !slices.Equal(keys, []string{"b", "d"}) {
+	if keys, err := s.ListObjects(ctx, "web", "tmp/"); err != nil || !slices.Equal(keys, []string{"tmp/b", "tmp/d"}) {
 		t.Errorf("left: %q, %v", keys, err)
 	}
 }
@@ -285,8 +285,8 @@ func TestPermissions(t *testing.T) {
 	compare(s3.InitPermissions()...)
 	gone := errors.New("the client is gone")
 	for what, err := range map[string]error{
-		"check": s.Check(ctx), "put": s.PutObject(ctx, "web", "a", strings.NewReader("")), "put again": s.PutObject(ctx, "web", "b", strings.NewReader("")),
-		"broken": s.PutObject(ctx, "web", "c", &dying{content(part + 1), gone}),
+		"check": s.Check(ctx), "put": s.PutObject(ctx, "web", "tmp/a", strings.NewReader("")), "put again": s.PutObject(ctx, "web", "tmp/b", strings.NewReader("")),
+		"broken": s.PutObject(ctx, "web", "tmp/c", &dying{content(part + 1), gone}),
 	} {
 		if err != nil && !errors.Is(err, gone) {
 			t.Errorf("%s: %v", what, err)
@@ -295,7 +295,7 @@ func TestPermissions(t *testing.T) {
 	if _, err := s.OpenObject(ctx, "web", "none"); !errors.Is(err, rack.ErrNotFound) {
 		t.Error(err)
 	}
-	if err := errors.Join(s.RemoveObject(ctx, "web", "a"), s.RemoveObjects(ctx, "web")); err != nil {
+	if err := errors.Join(s.RemoveObject(ctx, "web", "tmp/a"), s.RemoveObjects(ctx, "web")); err != nil {
 		t.Error(err)
 	}
 	compare(slices.Concat(s3.InitPermissions(), s3.Permissions())...)

@@ -31,7 +31,7 @@ func content(size int) []byte {
 // wantObject compares an object with those that it may be.
 func (l *lab) wantObject(when string, s *s3.Store, may ...[]byte) {
 	l.Helper()
-	r, err := s.OpenObject(l.Context(), "web", "a")
+	r, err := s.OpenObject(l.Context(), "web", "tmp/a")
 	if err != nil {
 		l.Errorf("%s: %v", when, err)
 		return
@@ -66,7 +66,7 @@ func TestFaultsBetweenAnyTwoCalls(t *testing.T) {
 		for n := range 5 { // begins, three parts, ends
 			l := newLab(t)
 			s := l.store()
-			if err := s.PutObject(t.Context(), "web", "a", bytes.NewReader(was)); err != nil {
+			if err := s.PutObject(t.Context(), "web", "tmp/a", bytes.NewReader(was)); err != nil {
 				t.Fatal(err)
 			}
 			var mu sync.Mutex
@@ -98,7 +98,7 @@ func TestFaultsBetweenAnyTwoCalls(t *testing.T) {
 				tries++
 				return verdict
 			})
-			err := s.PutObject(t.Context(), "web", "a", bytes.NewReader(next))
+			err := s.PutObject(t.Context(), "web", "tmp/a", bytes.NewReader(next))
 			l.fake.Before(nil)
 			when := fmt.Sprintf("call %d %s", n, name)
 			if err == nil || tries < 2 {
@@ -123,13 +123,13 @@ func TestReadersThatFail(t *testing.T) {
 	l := newLab(t)
 	s := l.store()
 	was := []byte("what was there")
-	if err := s.PutObject(t.Context(), "web", "a", bytes.NewReader(was)); err != nil {
+	if err := s.PutObject(t.Context(), "web", "tmp/a", bytes.NewReader(was)); err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, part, part + 1, 2*part + part/2} {
 		for _, fault := range []error{io.ErrUnexpectedEOF, fmt.Errorf("the client: %w", io.EOF), errors.New("the client is gone")} {
 			when := fmt.Sprintf("%v after %d bytes", fault, size)
-			err := s.PutObject(t.Context(), "web", "a", io.MultiReader(bytes.NewReader(content(size)), iotest.ErrReader(fault)))
+			err := s.PutObject(t.Context(), "web", "tmp/a", io.MultiReader(bytes.NewReader(content(size)), iotest.ErrReader(fault)))
 			if !errors.Is(err, fault) {
 				t.Errorf("%s: %v", when, err)
 			}
@@ -145,7 +145,7 @@ func TestSizes(t *testing.T) {
 	s := l.store()
 	for _, size := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, part - 1, part, part + 1, 2 * part} {
 		want := content(size)
-		if err := s.PutObject(t.Context(), "web", "a", iotest.DataErrReader(bytes.NewReader(want))); err != nil {
+		if err := s.PutObject(t.Context(), "web", "tmp/a", iotest.DataErrReader(bytes.NewReader(want))); err != nil {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 		l.wantObject(fmt.Sprint(size, " bytes"), s, want)
@@ -174,14 +174,14 @@ func TestCancelledUploads(t *testing.T) {
 	l := newLab(t)
 	s := l.store()
 	was, reason := []byte("what was there"), errors.New("the build was cancelled")
-	if err := s.PutObject(t.Context(), "web", "a", bytes.NewReader(was)); err != nil {
+	if err := s.PutObject(t.Context(), "web", "tmp/a", bytes.NewReader(was)); err != nil {
 		t.Fatal(err)
 	}
 	for _, after := range []int{1, part + 1, 2*part + 1, 2*part + part/2} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		r := &onRead{bytes.NewReader(content(2*part + part/2)), after, func() { cancel(reason) }}
 		when := fmt.Sprint("cancelled after ", after)
-		if err := s.PutObject(ctx, "web", "a", r); !errors.Is(err, reason) {
+		if err := s.PutObject(ctx, "web", "tmp/a", r); !errors.Is(err, reason) {
 			t.Errorf("%s: %v", when, err)
 		}
 		l.wantNoParts(when, 0)
@@ -194,9 +194,9 @@ func TestPartsThatStay(t *testing.T) {
 	l := newLab(t)
 	l.fake.Deny("s3:AbortMultipartUpload")
 	broken := errors.New("the client is gone")
-	err := l.store().PutObject(t.Context(), "web", "a", io.MultiReader(bytes.NewReader(content(part+1)), iotest.ErrReader(broken)))
+	err := l.store().PutObject(t.Context(), "web", "tmp/a", io.MultiReader(bytes.NewReader(content(part+1)), iotest.ErrReader(broken)))
 	if !errors.Is(err, broken) || !errors.Is(err, s3.ErrDenied) ||
-		!strings.Contains(err.Error(), "parts of racks/office/web/a are left in the bucket: S3: bucket rack-objects: access denied: grant s3:AbortMultipartUpload on") {
+		!strings.Contains(err.Error(), "parts of racks/office/web/tmp/a are left in the bucket: S3: bucket rack-objects: access denied: grant s3:AbortMultipartUpload on") {
 		t.Errorf("%v", err)
 	}
 }
@@ -221,7 +221,7 @@ func TestPutObjectNeedsLittleMemory(t *testing.T) {
 	const size = 20 * part
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if err := s.PutObject(t.Context(), "web", "a", io.LimitReader(zeros{}, size)); err != nil {
+	if err := s.PutObject(t.Context(), "web", "tmp/a", io.LimitReader(zeros{}, size)); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)

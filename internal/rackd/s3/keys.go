@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -15,7 +16,7 @@ const maxName = 1024
 // What a key of an object becomes in the bucket that S3, or something on the way,
 // would refuse or take for another. No key that a rack makes is one of those.
 const (
-	strangeKeys = "!/"  // before the key in hexadecimal
+	strangeKeys = "!/"  // before what strangeName makes of the key
 	hashedKeys  = "!!/" // before the hash of a key that is too long for that
 )
 
@@ -47,16 +48,28 @@ func (s *Store) name(app, key string) (string, error) {
 	return name, nil
 }
 
-// strange tells whether a key cannot be the end of one in the bucket as it is: S3
-// takes parts that are dots for those of a path, its lists are XML, which has no
-// control characters, and some keys would look like what was made of others.
+// maxPart is the longest part of a path that file systems take, in bytes.
+const maxPart = 255
+
+// strange tells whether a key is not to be the end of one in the bucket as it is: if
+// it is garbled, or what servers refuse or lose that keep objects in files, as minio
+// does. Those take no parts that are empty or long, and leave out of their lists what
+// is below a key, so that one without a slash would hide all that begin with it.
 func strange(key string) bool {
-	if strings.HasPrefix(key, "!") || strings.ContainsFunc(key, func(r rune) bool {
+	parts := strings.Split(key, "/")
+	return garbled(key) || len(parts) == 1 || slices.ContainsFunc(parts, func(part string) bool { return part == "" || len(part) > maxPart })
+}
+
+// garbled tells whether a path would not come out of S3 as it went in: S3 takes parts
+// that are dots for those of a path, its lists are XML, which has no control
+// characters, and some keys would look like what was made of others.
+func garbled(path string) bool {
+	if strings.HasPrefix(path, "!") || strings.ContainsFunc(path, func(r rune) bool {
 		return unicode.IsControl(r) || r == '\uFFFD' || r == '\uFFFE' || r == '\uFFFF'
 	}) {
 		return true
 	}
-	for part := range strings.SplitSeq(key, "/") {
+	for part := range strings.SplitSeq(path, "/") {
 		if part == "." || part == ".." {
 			return true
 		}
@@ -64,11 +77,23 @@ func strange(key string) bool {
 	return false
 }
 
-// strangeName is what a strange key, or the beginning of one, becomes.
-func strangeName(key string) string { return strangeKeys + hex.EncodeToString([]byte(key)) }
+// cut ends each part but the last one of a strange name: none of those is a folder.
+const cut = "-/"
+
+// strangeName is what a strange key, or the beginning of one, becomes: hexadecimal, in
+// parts that file systems take.
+func strangeName(key string) string {
+	var name strings.Builder
+	name.WriteString(strangeKeys)
+	digits := hex.EncodeToString([]byte(key))
+	for ; len(digits) > maxPart-len(cut); digits = digits[maxPart-len(cut):] {
+		name.WriteString(digits[:maxPart-len(cut)] + cut)
+	}
+	return name.String() + digits
+}
 
 // strangeKey takes back what strangeName did.
 func strangeKey(name string) (string, error) {
-	key, err := hex.DecodeString(strings.TrimPrefix(name, strangeKeys))
+	key, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(name, strangeKeys), cut, ""))
 	return string(key), err
 }

@@ -11,13 +11,14 @@ import (
 )
 
 // FuzzNames: keys that differ are under names that differ, whatever they are; each
-// name can be sent and listed, and tells its key unless that was very long.
+// name can be sent and listed, also by servers that keep files, and tells its key
+// unless that was very long.
 func FuzzNames(f *testing.F) {
-	for _, key := range []string{"tmp/0123.tgz", "../../etc/passwd", "a/./b", "!/2e", "!!/", "a\x01", "a\r\n", "ünï/世界", "\uFFFE", strings.Repeat("k", rackd.MaxKey), strings.Repeat("\n", rackd.MaxKey)} {
+	for _, key := range []string{"tmp/0123.tgz", "../../etc/passwd", "a/./b", "a", "a/", "a//b", "/", "a/" + strings.Repeat("k", maxPart+1), strings.Repeat("k", 126), strings.Repeat("k", 127), "!/2e", "!!/", "a\x01", "a\r\n", "ünï/世界", "\uFFFE", strings.Repeat("k", rackd.MaxKey), strings.Repeat("\n", rackd.MaxKey)} {
 		f.Add("web", key, key+"/")
 	}
 	f.Fuzz(func(t *testing.T, app, a, b string) {
-		if !validKey(a) || !validKey(b) || strange(app) || strings.Contains(app, "/") || app == "" || len(app) > 100 || !utf8.ValidString(app) {
+		if !validKey(a) || !validKey(b) || garbled(app) || strings.Contains(app, "/") || app == "" || len(app) > 100 || !utf8.ValidString(app) {
 			return
 		}
 		s := &Store{prefix: strings.Repeat("p", maxPrefix) + "/"}
@@ -31,10 +32,14 @@ func FuzzNames(f *testing.F) {
 		if !ok || len(one) > maxName {
 			t.Fatalf("%q is under %q of %d bytes", a, one, len(one))
 		}
-		for segment := range strings.SplitSeq(one, "/") {
-			if segment == "." || segment == ".." {
+		segments := strings.Split(name, "/")
+		for _, segment := range segments {
+			if segment == "" || segment == "." || segment == ".." || len(segment) > maxPart {
 				t.Fatalf("%q is under %q", a, one)
 			}
+		}
+		if len(segments) == 1 {
+			t.Fatalf("%q is under %q, where it can be the folder of others", a, one)
 		}
 		var text bytes.Buffer
 		var read string
@@ -43,6 +48,12 @@ func FuzzNames(f *testing.F) {
 		}
 		if err := xml.Unmarshal([]byte("<K>"+text.String()+"</K>"), &read); err != nil || read != one {
 			t.Fatalf("%q comes out of a list as %q, %v", one, read, err)
+		}
+		if strings.HasPrefix(name, strangeKeys) && strings.HasPrefix(other, one+"/") {
+			t.Fatalf("%q is under %q, the folder of %q", a, one, b)
+		}
+		if strings.HasPrefix(b, a) && !strings.HasPrefix(strangeName(b), strangeName(a)) {
+			t.Fatalf("%q begins with %q, and %q not with %q", b, a, strangeName(b), strangeName(a))
 		}
 		switch {
 		case strings.HasPrefix(name, hashedKeys):

@@ -56,7 +56,7 @@ func New(o Options) (*Store, error) {
 	switch {
 	case !bucketName.MatchString(o.Bucket) || strings.Contains(o.Bucket, ".."):
 		return nil, fmt.Errorf("%q cannot be the name of a bucket: 3 to 63 of a-z, 0-9, - and . are allowed", o.Bucket)
-	case len(prefix) > maxPrefix || !utf8.ValidString(prefix) || strange(prefix):
+	case len(prefix) > maxPrefix || !utf8.ValidString(prefix) || garbled(prefix):
 		return nil, fmt.Errorf("%q cannot be the beginning of keys: at most %d bytes of UTF-8 are allowed, without control characters and parts that are dots", prefix, maxPrefix)
 	case o.Config.Region == "":
 		return nil, &Error{Kind: ErrRegion, Bucket: o.Bucket, Text: "none is set: name that of the bucket, or set AWS_REGION"}
