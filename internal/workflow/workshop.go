@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/buildlog"
@@ -98,18 +96,8 @@ func (w *workshop) furnish(ctx context.Context) (err error) {
 	if _, err = source.Unpack(ctx, root, packed, source.Limits{Bytes: maxTree, Files: maxTreeFiles}); err != nil {
 		return err
 	}
-	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return root.Chtimes(name, treeTime, treeTime)
-	})
+	return dateTree(ctx, root)
 }
-
-// treeTime is that of all files of a tree, so that a layer that copies the same
-// files is the same one on every machine, and is sent once. Archives of the ZIP
-// format, which builds make too, know no time before 1980.
-var treeTime = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Limits of a tree that this machine has anyway: they only end what never would.
 const (
