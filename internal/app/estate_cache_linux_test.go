@@ -39,6 +39,16 @@ func (l *estateLab) moveOn() {
 	}
 }
 
+// cacheUnasked fails if anything was asked of the rack's cache.
+func (l *estateLab) cacheUnasked() {
+	l.Helper()
+	for seen := range l.fake.Seen() {
+		if seen.Repository == ownCache {
+			l.Errorf("%s was asked of the build cache, which is not for this build", seen.Action)
+		}
+	}
+}
+
 // lacks fails if one of the words is in what a command prints.
 func (l *estateLab) lacks(out string, words ...string) {
 	l.Helper()
@@ -101,11 +111,7 @@ func TestDeliveryWithoutCache(t *testing.T) {
 		_, _, out := l.build(l.app("one"))
 		l.lacks(out, cacheWrote, "WARNING: building without")
 	}
-	for seen := range l.fake.Seen() {
-		if seen.Repository == ownCache {
-			t.Errorf("%s was asked of the cache of a rack without one", seen.Action)
-		}
-	}
+	l.cacheUnasked()
 
 	// Switched on and not there yet, or deleted from outside.
 	const without = "WARNING: building without the persistent cache of the Rack: "
