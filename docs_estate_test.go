@@ -18,7 +18,7 @@ func inEstate() [][2]string {
 		{estate.OnIndex, "arn:aws:dynamodb" + here + "table/RACK-releases/index/app.created"},
 		{estate.OnSecrets, "arn:aws:s3:::APP-BUCKET/releases/*"}, {estate.OnLogs, "arn:aws:s3:::APP-BUCKET/build/*"},
 		{estate.OnKey, "ENCRYPTION-KEY"}, {estate.OnBucketKey, "CUSTOMER-MANAGED-KEY"},
-		{estate.Anywhere, "*"}, {estate.OnRepository, "arn:aws:ecr" + here + "repository/REPOSITORY"},
+		{estate.Anywhere, "*"}, {estate.OnRepository, "arn:aws:ecr" + here + "repository/REPOSITORY"}, {estate.OnCache, "arn:aws:ecr" + here + "repository/RACK-build-cache"},
 		{estate.OnTopic, "arn:aws:sns" + here + "RACK-notifications"},
 		{estate.OnRackBucket, "arn:aws:s3:::RACK-BUCKET"}, {estate.OnLogins, "arn:aws:s3:::RACK-BUCKET/system/registries/*"},
 	}

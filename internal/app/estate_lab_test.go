@@ -165,7 +165,7 @@ func (l *estateLab) places() map[string]string {
 	return map[string]string{estate.Anywhere: "", estate.OnRackStack: stack + "office/*", estate.OnAppStack: stack + "office-web/*",
 		estate.OnBuilds: "office-builds", estate.OnReleases: "office-releases", estate.OnIndex: "office-releases app.created",
 		estate.OnLogs: "build/", estate.OnSecrets: "releases/", estate.OnRepository: appRepo, estate.OnKey: "", estate.OnTopic: l.topic,
-		estate.OnRackBucket: "list", estate.OnLogins: "system/"}
+		estate.OnCache: ownCache, estate.OnRackBucket: "list", estate.OnLogins: "system/"}
 }
 
 // comparePermissions compares what was asked since forget with the table. What S3

@@ -158,12 +158,14 @@ func TestDeliveryByAWS(t *testing.T) {
 	l.do(0, "apps", "create", "web")
 	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
 	l.addRegistry("other.example", "battery-staple")
+	l.keepCache()
+	l.do(0, "build", "--app", "web", l.app("zero")) // which leaves its steps
 	l.forget()
 	source := l.app("one")
 	l.entrypoint(source)
 	build, release, out := l.build("--description", "by hand", "--git-sha", "0123abc", source)
 	l.comparePermissions()
-	l.has(out, "aws (as delivery says)", "Injecting: convox-env\n")
+	l.has(out, "aws (as delivery says)", "Injecting: convox-env\n", "CACHED")
 	l.has(l.do(0, "builds", "--app", "web"), build+"  complete  "+release)
 	info := l.do(0, "builds", "info", "--app", "web", "--json", build)
 	l.has(info, `"by hand"`, `"0123abc"`, `"entrypoint": "/bin/echo hello"`, `"object://web/build/`+build+`/logs"`, `services:\n`)
@@ -364,6 +366,8 @@ func TestDeliveryUnasked(t *testing.T) {
 		build(0, "by import (not by aws: "+words+")\n")
 		l.stacks.Deny(denied, false)
 	}
+	rack.Parameters = map[string]string{"BuildCache": "Yes"} // for builds by AWS only
+	l.stacks.Put(rack)
 	l.killAfter(0) // nothing may be written
 	l.s3.Allow("s3:PutObject")
 	build(1, "by aws (credentials of AWS lead to it)\n", "By import after all: the build could not be recorded: DynamoDB: access denied: grant dynamodb:PutItem on the table office-builds")
@@ -374,6 +378,7 @@ func TestDeliveryUnasked(t *testing.T) {
 	rack.Outputs["DynamoReleases"] = "other-releases"
 	l.stacks.Put(rack)
 	build(0, "by import (not by aws: the stack office that the credentials of AWS lead to is another rack than the one that is asked: it has no release R")
+	l.cacheUnasked()
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	out := l.do(1, "build", "--external", "--delivery", "aws", "--app", "web", source)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,6 +17,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/estate"
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/rackd"
 	"github.com/convox-ci/convox-ci/internal/registry"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 	"github.com/convox-ci/convox-ci/internal/workflow"
@@ -26,11 +28,26 @@ import (
 type estateOnsite struct {
 	*estate.Estate
 	host   string // of the registry on ECR
+	cache  string // the rack's repository for its build cache
+	cloud  *ecr.Registry
 	images bake.Registry
 }
 
 // Images implements [workflow.Estate].
 func (e *estateOnsite) Images() bake.Registry { return e.images }
+
+// Cache implements [workflow.Estate].
+func (e *estateOnsite) Cache(ctx context.Context) (bake.Cache, error) {
+	if !e.Cached {
+		return bake.Cache{}, nil
+	}
+	repository, err := e.cloud.Repository(e.cache)
+	if err != nil {
+		return bake.Cache{}, err
+	}
+	tags, err := repository.Tags(ctx)
+	return bake.Cache{Repository: e.host + "/" + e.cache, Tags: slices.DeleteFunc(tags, func(t string) bool { return !bake.IsCacheTag(t) })}, err
+}
 
 // StartExternal implements [workflow.Estate].
 func (e *estateOnsite) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
@@ -69,7 +86,7 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 	p.keys = keyring{authn.NewMultiKeychain(keys...)}
 	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
 		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}, opened.Host()}
-	return &estateOnsite{e, opened.Host(), images}, nil
+	return &estateOnsite{e, opened.Host(), rackd.BuildCacheName(o.Rack), opened, images}, nil
 }
 
 // errRegionUnset is the error where nothing says in which region to look.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,6 +33,13 @@ func (o Order) cacheTag(u *unit) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "path=%q manifest=%q target=%q", u.build.Path, u.build.Manifest, u.spec.Target))
 	return o.App + "." + hex.EncodeToString(sum[:])[:16]
 }
+
+// cacheTags are what cacheTag makes, of any app.
+var cacheTags = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*\.[0-9a-f]{16}$`)
+
+// IsCacheTag tells whether a tag is one that builds leave their layers under: others
+// put into the same repository what BuildKit cannot read.
+func IsCacheTag(tag string) bool { return cacheTags.MatchString(tag) }
 
 // cache is what the build of a unit takes and leaves. It takes what the unit itself
 // has left and the app's other units have, which were built anew together if they

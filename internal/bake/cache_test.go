@@ -56,6 +56,18 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// TestIsCacheTag: the tags of units are known among others'.
+func TestIsCacheTag(t *testing.T) {
+	for tag, want := range map[string]bool{
+		tagRoot: true, tagOther: true, "a_b-1.0123456789abcdef": true, strings.Repeat("0123abcd", 8): false, "app1": false, "app1.9A4B232D0E433C05": false,
+		"app1.9a4b232d0e433c0": false, "app1.9a4b232d0e433c055": false, ".9a4b232d0e433c05": false, "web.BABCDEFGHIJ": false, "": false,
+	} {
+		if bake.IsCacheTag(tag) != want {
+			t.Errorf("%q is one: %v", tag, !want)
+		}
+	}
+}
+
 // TestCacheTag: the tag of a unit is its own in every build and no other's.
 func TestCacheTag(t *testing.T) {
 	tags := map[string]string{}

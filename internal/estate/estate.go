@@ -21,6 +21,8 @@ type Estate struct {
 	// Repository is the name of the app's repository on ECR, in the account and the
 	// region of the credentials.
 	Repository string
+	// Cached says that the Rack has a persistent build cache.
+	Cached bool
 
 	config  aws.Config
 	rack    string
@@ -39,7 +41,7 @@ func Open(ctx context.Context, config aws.Config, rackName, app string) (*Estate
 	if err != nil {
 		return nil, err
 	}
-	e := &Estate{Repository: found.repository, config: config, rack: rackName, app: app, topic: found.topic,
+	e := &Estate{Repository: found.repository, Cached: found.cached, config: config, rack: rackName, app: app, topic: found.topic,
 		tables: dynamodb.Visit(config, dynamodb.Tables{Builds: found.builds, Releases: found.releases})}
 	if e.objects, err = s3.New(s3.Options{Config: config, Bucket: found.bucket, App: app}); err != nil {
 		return nil, err

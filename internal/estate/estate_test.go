@@ -59,6 +59,15 @@ func TestFind(t *testing.T) {
 		}
 	}
 	seen := f.Seen()
+	for value, cached := range map[string]bool{"Yes": true, "No": false, "": false} {
+		s := rackStack()
+		s.Parameters = map[string]string{"BuildMethod": "fargate", "BuildCacheCleanup": "Yes", "BuildCache": value}
+		f.Put(s)
+		want.cached = cached
+		if got, err := find(t.Context(), config, "acme", "web"); err != nil || got != want {
+			t.Errorf("BuildCache=%s: %+v, %v", value, got, err)
+		}
+	}
 	const stack = "arn:aws:cloudformation:" + region + ":" + estatetest.Account + ":stack/"
 	if d := cmp.Diff(map[estatetest.Seen]int{
 		{Action: "cloudformation:DescribeStacks", Resource: stack + "acme/*"}: 3, {Action: "cloudformation:DescribeStacks", Resource: stack + "acme-web/*"}: 3,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,15 +20,18 @@ type found struct {
 	builds, releases   string // tables
 	key                string // of KMS
 	topic              string
+	cached             bool // the rack has a persistent build cache
 }
 
-// Outputs of the stack of a Rack, and resources of that of an app.
+// Outputs and a parameter of the stack of a Rack, and resources of that of an app.
 const (
 	buildsOutput   = "DynamoBuilds"
 	releasesOutput = "DynamoReleases"
 	bucketOutput   = "SettingsBucket"
 	keyOutput      = "EncryptionKey"
 	topicOutput    = "NotificationTopic"
+
+	cacheParameter = "BuildCache" // "Yes" or "No"; older Racks have none
 
 	repositoryResource = "Registry"
 	bucketResource     = "Settings"
@@ -59,6 +63,9 @@ func find(ctx context.Context, config aws.Config, rack, app string) (f found, er
 			return f, fmt.Errorf("the stack %s in %s has no output %s: is it that of a v2 Rack?", rack, s.region, name)
 		}
 	}
+	f.cached = slices.ContainsFunc(ofRack.Parameters, func(p types.Parameter) bool {
+		return aws.ToString(p.ParameterKey) == cacheParameter && aws.ToString(p.ParameterValue) == "Yes"
+	})
 	ofApp, err := s.stack(ctx, rack+"-"+app, map[string]string{"System": "convox", "Type": "app", "Rack": rack, "Name": app, "Generation": "2"})
 	if err != nil {
 		return f, err

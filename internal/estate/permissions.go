@@ -11,6 +11,7 @@ const (
 	OnLogs       = "logs"         // objects in the bucket of the app
 	OnSecrets    = "environments" // likewise
 	OnRepository = "repository"   // that of the app
+	OnCache      = "build cache"  // the repository of the rack's build cache
 	OnKey        = "key"          // that seals environments
 	OnBucketKey  = "bucket key"   // that S3 itself encrypts with, for whoever asks it
 	OnTopic      = "topic"        // that the rack tells of builds
@@ -47,6 +48,14 @@ func Permissions() []Permission {
 		{"ecr:CompleteLayerUpload", []string{OnRepository}, "pushes", false},
 		{"ecr:BatchGetImage", []string{OnRepository}, "pushes of what is there", false},
 		{"ecr:PutImage", []string{OnRepository}, "pushes", false},
+		{"ecr:DescribeImages", []string{OnCache}, "the build cache of a Rack with `BuildCache=Yes`", true},
+		{"ecr:BatchGetImage", []string{OnCache}, "reading it", true},
+		{"ecr:GetDownloadUrlForLayer", []string{OnCache}, "the same", true},
+		{"ecr:BatchCheckLayerAvailability", []string{OnCache}, "writing it", true},
+		{"ecr:InitiateLayerUpload", []string{OnCache}, "the same", true},
+		{"ecr:UploadLayerPart", []string{OnCache}, "the same", true},
+		{"ecr:CompleteLayerUpload", []string{OnCache}, "the same", true},
+		{"ecr:PutImage", []string{OnCache}, "the same", true},
 		{"sns:Publish", []string{OnTopic}, "telling those who listen to the rack", true},
 		{"s3:ListBucket", []string{OnRackBucket}, "private registries that were added to the rack", true},
 		{"s3:GetObject", []string{OnLogins}, "the same", true},

@@ -37,6 +37,11 @@ type Manifest struct {
 	Timers      []Timer    // in the order of the file
 }
 
+// Builds tells whether an image is to be built of anything, and not only pulled.
+func (m *Manifest) Builds() bool {
+	return slices.ContainsFunc(m.Services, func(s Service) bool { return s.Image == "" })
+}
+
 // Load reads a manifest for a machine that knows the app's environment: env is
 // what ${NAME} and required variables are looked up in, and is not changed.
 //

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
-	"github.com/convox-ci/convox-ci/internal/manifest"
 )
 
 // BuildCache is the repository in the rack's registry in which builds leave their
@@ -152,7 +150,7 @@ const withoutCache = "WARNING: docker buildx is not available in the build image
 func (s *Server) caching(ctx context.Context, o bake.Order, persists bool, log io.Writer) bake.Order {
 	away := o.Fargate // on a machine that keeps nothing
 	persists = persists && !(away && o.NoCache)
-	if persists && builds(o.Manifest) && !s.canCache(ctx) {
+	if persists && o.Manifest.Builds() && !s.canCache(ctx) {
 		fmt.Fprintln(log, withoutCache)
 		persists = false
 	}
@@ -170,11 +168,6 @@ func (s *Server) caching(ctx context.Context, o bake.Order, persists bool, log i
 	}
 	o.NoCache = away && len(o.Cache.Tags) == 0
 	return o
-}
-
-// builds tells whether anything is to be built, and not only pulled.
-func builds(m *manifest.Manifest) bool {
-	return slices.ContainsFunc(m.Services, func(s manifest.Service) bool { return s.Image == "" })
 }
 
 func (s *Server) canCache(ctx context.Context) bool {

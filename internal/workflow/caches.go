@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/options"
 )
@@ -142,4 +144,27 @@ func (w *workshop) useCaches(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// cache is what the build takes steps from and leaves them in: what was asked for,
+// and the build cache of the rack where its estate is at hand. Without the cache that
+// is written and not read, as on the rack. One that is out of reach is a line of the log.
+func (w *workshop) cache(ctx context.Context, log io.Writer) (c bake.Cache) {
+	if w.estate != nil && w.manifest.Builds() {
+		var err error
+		if c, err = w.estate.Cache(ctx); err == nil && c.Repository != "" {
+			if wrong := w.engine.KeepsCache(ctx, cacheRegistry); wrong != nil {
+				err = fmt.Errorf("a cache in a registry %w", wrong)
+			}
+		}
+		switch {
+		case err != nil:
+			fmt.Fprintf(log, "WARNING: building without the persistent cache of the Rack: %s\n", oneLine(err))
+			c = bake.Cache{}
+		case w.in.NoCache.IsOn():
+			c.Tags = nil
+		}
+	}
+	c.From, c.To = w.in.entries()
+	return c
 }

@@ -1,12 +1,17 @@
 package workflow
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
+	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/options"
 )
 
@@ -88,6 +93,68 @@ func TestCacheFaults(t *testing.T) {
 cache-to: "z" is of no use without external: the Rack builds, with a cache of its own; accepted: external: true beside it`
 	if err := c.check(false, runner); err == nil || err.Error() != want {
 		t.Errorf("without external: %v", err)
+	}
+}
+
+// keeper is an engine that may keep no caches in registries.
+type keeper struct {
+	Engine
+	wrong error
+}
+
+func (k keeper) KeepsCache(context.Context, string) error { return k.wrong }
+
+// cachedEstate is one whose rack may have a cache.
+type cachedEstate struct {
+	Estate
+	cache bake.Cache
+	wrong error
+	asked *int
+}
+
+func (e cachedEstate) Cache(context.Context) (bake.Cache, error) { *e.asked++; return e.cache, e.wrong }
+
+// TestCacheOfRack: that of the rack is used beside what was asked for, if something is
+// built and it is within reach.
+func TestCacheOfRack(t *testing.T) {
+	built, pulled := &manifest.Manifest{Services: []manifest.Service{{Image: "a"}, {}}}, &manifest.Manifest{Services: []manifest.Service{{Image: "a"}}}
+	has := bake.Cache{Repository: "r.test/rack-build-cache", Tags: []string{"a.1", "b.2"}}
+	written := bake.Cache{Repository: has.Repository}
+	const warning = "WARNING: building without the persistent cache of the Rack: "
+	for name, c := range map[string]struct {
+		manifest *manifest.Manifest
+		cache    bake.Cache
+		wrong    error // of the estate
+		cannot   error // what the engine says
+		noCache  bool
+		want     bake.Cache
+		said     string
+		asked    int
+	}{
+		"within reach":           {manifest: built, cache: has, want: has, asked: 1},
+		"no-cache":               {manifest: built, cache: has, noCache: true, want: written, asked: 1},
+		"the rack has none":      {manifest: built, cannot: errors.New("cannot"), asked: 1},
+		"nothing is built":       {manifest: pulled, cache: has},
+		"denied":                 {manifest: built, cache: written, wrong: errors.New("access\ndenied"), said: warning + "access denied\n", asked: 1},
+		"an engine that cannot":  {manifest: built, cache: has, cannot: errors.New("is not for this Docker"), said: warning + "a cache in a registry is not for this Docker\n", asked: 1},
+		"neither of them can do": {manifest: built, cache: has, cannot: errors.New("cannot"), wrong: errors.New("denied"), said: warning + "denied\n", asked: 1},
+	} {
+		asked := 0
+		w := &workshop{manifest: c.manifest, engine: keeper{wrong: c.cannot}, delivery: delivery{estate: cachedEstate{cache: c.cache, wrong: c.wrong, asked: &asked}}}
+		w.in.CacheFrom, w.in.CacheTo = "r.test/from", "r.test/to"
+		if c.noCache {
+			w.in.NoCache = options.On
+		}
+		var said strings.Builder
+		got := w.cache(t.Context(), &said)
+		c.want.From, c.want.To = []image.CacheEntry{entry("registry", "ref", "r.test/from")}, []image.CacheEntry{entry("registry", "ref", "r.test/to")}
+		if d := cmp.Diff(c.want, got); d != "" || said.String() != c.said || asked != c.asked {
+			t.Errorf("%s: asked %d times, said %q, and the cache is (-want +got):\n%s", name, asked, said.String(), d)
+		}
+	}
+	w := &workshop{manifest: built}
+	if got := w.cache(t.Context(), io.Discard); got.Repository != "" {
+		t.Errorf("without an estate: %+v", got)
 	}
 }
 

@@ -45,6 +45,9 @@ type Estate interface {
 	Holds(ctx context.Context, release string) (bool, error)
 	// Images is the registry that the repository is in.
 	Images() bake.Registry
+	// Cache is the persistent build cache of the rack with what may be taken from it;
+	// the zero value if the rack has none.
+	Cache(ctx context.Context) (bake.Cache, error)
 }
 
 // EstateOrder says which estate is wanted.
@@ -62,6 +65,7 @@ type delivery struct {
 	v3       bool          // the rack is a v3 one, which puts nothing before the entry points of images
 	books    Books         // that keep the record
 	images   bake.Registry // nil for the one that the build's repository names
+	estate   Estate        // nil unless they get there by aws
 	state    string        // name of what is remembered of it
 }
 
@@ -110,7 +114,7 @@ func (j Job) throughEstate(ctx context.Context, in BuildInputs, d *delivery) err
 	if err != nil {
 		return err
 	}
-	d.way, d.books, d.images, d.state = deliverByAWS, e, e.Images(), rememberedEstate
+	d.way, d.books, d.images, d.estate, d.state = deliverByAWS, e, e.Images(), e, rememberedEstate
 	return nil
 }
 

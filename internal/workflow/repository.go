@@ -21,7 +21,7 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	b, err := w.open(ctx)
 	if err != nil && b.ID == "" && w.unasked && ctx.Err() == nil { // credentials that may look and not write are good for nothing else
 		w.printf("By import after all: the build could not be recorded: %s", oneLine(err))
-		w.books, w.images = w.Rack, nil
+		w.books, w.images, w.estate = w.Rack, nil, nil
 		return w.buildForImport(ctx)
 	}
 	if err != nil {

@@ -126,11 +126,10 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 	defer end()
 	var told buildlog.Log
 	var fault error
-	var caches bake.Cache
-	caches.From, caches.To = w.in.entries()
 	err = w.Log.Foreign(func(shown io.Writer) error {
 		kept := ci.NewMask(io.MultiWriter(w.log, &told), &w.secrets)
 		log := io.MultiWriter(kept, shown)
+		caches := w.cache(ctx, log)
 		baker := bake.Baker{Builder: w.engine, Registry: to, Wrapper: w.engine}
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,

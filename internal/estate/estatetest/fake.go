@@ -25,10 +25,11 @@ const (
 
 // Stack is one of CloudFormation.
 type Stack struct {
-	Name      string
-	Tags      map[string]string
-	Outputs   map[string]string
-	Resources [][2]string // logical and physical ids, in order
+	Name       string
+	Tags       map[string]string
+	Parameters map[string]string
+	Outputs    map[string]string
+	Resources  [][2]string // logical and physical ids, in order
 }
 
 // Seen is something that was asked and allowed.
@@ -193,6 +194,8 @@ func (f *Fake) find(form url.Values) (Stack, *fault) {
 
 type tag struct{ Key, Value string }
 
+type parameter struct{ ParameterKey, ParameterValue string }
+
 type output struct{ OutputKey, OutputValue string }
 
 // describe answers for one stack: without a name it would be all of the account.
@@ -202,16 +205,20 @@ func (f *Fake) describe(form url.Values) (any, *fault) {
 		return nil, fail
 	}
 	out := struct {
-		XMLName     xml.Name `xml:"DescribeStacksResponse"`
-		StackName   string   `xml:"DescribeStacksResult>Stacks>member>StackName"`
-		StackID     string   `xml:"DescribeStacksResult>Stacks>member>StackId"`
-		StackStatus string   `xml:"DescribeStacksResult>Stacks>member>StackStatus"`
-		Created     string   `xml:"DescribeStacksResult>Stacks>member>CreationTime"`
-		Tags        []tag    `xml:"DescribeStacksResult>Stacks>member>Tags>member"`
-		Outputs     []output `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
+		XMLName     xml.Name    `xml:"DescribeStacksResponse"`
+		StackName   string      `xml:"DescribeStacksResult>Stacks>member>StackName"`
+		StackID     string      `xml:"DescribeStacksResult>Stacks>member>StackId"`
+		StackStatus string      `xml:"DescribeStacksResult>Stacks>member>StackStatus"`
+		Created     string      `xml:"DescribeStacksResult>Stacks>member>CreationTime"`
+		Tags        []tag       `xml:"DescribeStacksResult>Stacks>member>Tags>member"`
+		Parameters  []parameter `xml:"DescribeStacksResult>Stacks>member>Parameters>member"`
+		Outputs     []output    `xml:"DescribeStacksResult>Stacks>member>Outputs>member"`
 	}{StackName: s.Name, StackID: strings.TrimSuffix(f.arn(s.Name), "*") + "00000000-0000-0000-0000-000000000000", StackStatus: "UPDATE_COMPLETE", Created: "2026-01-02T03:04:05Z"}
 	for k, v := range s.Tags {
 		out.Tags = append(out.Tags, tag{k, v})
+	}
+	for k, v := range s.Parameters {
+		out.Parameters = append(out.Parameters, parameter{k, v})
 	}
 	for k, v := range s.Outputs {
 		out.Outputs = append(out.Outputs, output{k, v})
