@@ -15,7 +15,7 @@ type InitInputs struct{ StoreInputs }
 func (in *InitInputs) Check(func(string) (string, bool)) error {
 	found := &options.Error{Problems: in.wrongStores()}
 	if in.Records == "" && in.Objects == "" {
-		found.Problems = append(found.Problems, options.Problem{Input: "records", Message: "or objects is required: what is kept in the data needs no preparation",
+		found.Problems = append(found.Problems, options.Problem{Input: "records", Message: "and objects are both missing: what is kept in the data needs no preparation",
 			Accepted: []string{"dynamodb://REGION/PREFIX", "s3://BUCKET/PREFIX for objects"}})
 	}
 	if len(found.Problems) == 0 {

@@ -187,7 +187,7 @@ func TestStoreInputs(t *testing.T) {
 		{"", "s3://Bucket", "does not name a bucket"},
 		{"", "s3://bucket?region=here", "here is not a region of AWS"},
 		{"", "s3://bucket#a", "is not of the form s3://BUCKET/PREFIX"},
-		{"", "", "records: or objects is required"},
+		{"", "", "records: and objects are both missing"},
 	} {
 		err := (&InitInputs{StoreInputs{Name: "local", Records: test.records, Objects: test.objects}}).Check(nil)
 		switch {

@@ -2,6 +2,7 @@ package workflow
 
 import (
 	"regexp"
+	"strconv"
 
 	"github.com/convox-ci/convox-ci/internal/options"
 )
@@ -51,7 +52,7 @@ func (a AWSRole) Wrong() (found []options.Problem) {
 		found = append(found, options.Problem{Input: "role-session-name", Value: a.Session, Message: "is not the name of a session", Accepted: []string{"2 to 64 letters, digits, _ + = , . @ and -"}})
 	}
 	if a.Duration != 0 && (a.Duration < shortestSession || a.Duration > longestSession) {
-		found = append(found, options.Problem{Input: "role-duration-seconds", Message: "is not a duration that AWS has for sessions", Accepted: []string{"900 to 43200"}})
+		found = append(found, options.Problem{Input: "role-duration-seconds", Value: strconv.Itoa(a.Duration), Message: "is not a duration that AWS has for sessions", Accepted: []string{"900 to 43200"}})
 	}
 	return append(found, a.useless()...)
 }

@@ -28,10 +28,10 @@ func TestAWSRole(t *testing.T) {
 		{"a zone", map[string]string{"aws-region": "us-east-1a"}, []string{`aws-region: "us-east-1a" is not a region of AWS; accepted: us-east-1, eu-central-1`}},
 		{"too short", map[string]string{"role-to-assume": role, "role-session-name": "a", "role-duration-seconds": "899"}, []string{
 			`role-session-name: "a" is not the name of a session; accepted: 2 to 64 letters, digits, _ + = , . @ and -`,
-			`role-duration-seconds: is not a duration that AWS has for sessions; accepted: 900 to 43200`}},
+			`role-duration-seconds: "899" is not a duration that AWS has for sessions; accepted: 900 to 43200`}},
 		{"too long", map[string]string{"role-to-assume": role, "role-session-name": strings.Repeat("a", 65), "role-duration-seconds": "43201"}, []string{
 			`role-session-name: "` + strings.Repeat("a", 65) + `" is not the name of a session; accepted: 2 to 64 letters, digits, _ + = , . @ and -`,
-			`role-duration-seconds: is not a duration that AWS has for sessions; accepted: 900 to 43200`}},
+			`role-duration-seconds: "43201" is not a duration that AWS has for sessions; accepted: 900 to 43200`}},
 		{"blanks", map[string]string{"role-to-assume": role, "role-session-name": "my shop"}, []string{`role-session-name: "my shop" is not the name of a session; accepted: 2 to 64 letters, digits, _ + = , . @ and -`}},
 		{"no role", map[string]string{"role-session-name": "web", "role-duration-seconds": "900", "audience": "us", "web-identity-token": "orchid.pale.moon"}, []string{
 			"role-session-name: is of no use without role-to-assume; accepted: role-to-assume beside it", "role-duration-seconds: is of no use without role-to-assume; accepted: role-to-assume beside it",
