@@ -112,7 +112,7 @@ func TestGuestKeepsWhatOthersWrite(t *testing.T) {
 		was.Status, was.Manifest, was.Entrypoint = rack.BuildRunning, "", ""
 		next := was
 		next.Status = rack.BuildComplete
-		item["status"] = status
+		item["status"], item["description"] = status, "of the rack"
 		l.fault = func(operation string) error { // between the reading and the writing
 			if strings.HasPrefix(operation, "Update") {
 				putForeign(t, l, l.tables.Builds, item, `{"task":"arn:task"}`)
