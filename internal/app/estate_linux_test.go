@@ -114,11 +114,12 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 		}
 		l.mu.Lock()
 		l.tables[strings.TrimSpace("dynamodb:"+operation+" "+on["TableName"]+" "+on["IndexName"])] = true
-		if operation == "PutItem" || operation == "UpdateItem" {
+		writes := operation == "PutItem" || operation == "UpdateItem"
+		if writes {
 			l.written.Write(body)
 		}
 		l.mu.Unlock()
-		if operation == "PutItem" && l.dead() {
+		if writes && l.dead() {
 			const answer = `{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","Message":"killed"}`
 			w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(answer))))
 			w.WriteHeader(http.StatusBadRequest)

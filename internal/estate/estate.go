@@ -108,6 +108,7 @@ func (e *Estate) UpdateBuild(ctx context.Context, app, id string, ch rack.BuildC
 	if b.Final() {
 		return b, fmt.Errorf("build %s is %s: %w", id, b.Status, rack.ErrConflict)
 	}
+	was := b
 	set := func(field *string, value string) {
 		if value != "" {
 			*field = value
@@ -121,5 +122,5 @@ func (e *Estate) UpdateBuild(ctx context.Context, app, id string, ch rack.BuildC
 	if !ch.Ended.IsZero() {
 		b.Ended = ch.Ended.UTC()
 	}
-	return b, e.tables.ReplaceBuild(ctx, b)
+	return b, e.tables.ReplaceBuild(ctx, was, b)
 }

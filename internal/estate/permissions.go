@@ -36,6 +36,7 @@ func Permissions() []Permission {
 		{"cloudformation:ListStackResources", []string{OnAppStack}, "finding the repository and the bucket", false},
 		{"dynamodb:GetItem", []string{OnBuilds, OnReleases}, "records as they are now", false},
 		{"dynamodb:PutItem", []string{OnBuilds, OnReleases}, "the build and its release", false},
+		{"dynamodb:UpdateItem", []string{OnBuilds}, "the end of the build", false},
 		{"dynamodb:Query", []string{OnIndex}, "the newest release, whose environment counts", false},
 		{"kms:GenerateDataKey", []string{OnKey, OnBucketKey}, "sealing the environment, and what S3 stores", false},
 		{"kms:Decrypt", []string{OnKey, OnBucketKey}, "reading the environment, and what S3 has stored", false},

@@ -1,11 +1,15 @@
 package registry_test
 
 import (
+	"crypto/sha512"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +105,34 @@ func TestMountOfNothing(t *testing.T) {
 		if r.must(t, 202, call{method: "POST", path: "app/blobs/uploads/?" + query}).header.Get("Location") == "" {
 			t.Errorf("%s: the answer does not say where", query)
 		}
+	}
+}
+
+// TestMountByAnotherDigest: a blob that is here is not under its other digests.
+func TestMountByAnotherDigest(t *testing.T) {
+	const text = "a layer"
+	r := serve(t, t.TempDir(), "")
+	r.must(t, 201, call{"POST", "first/blobs/uploads/?digest=" + digestOfText(t, text), kind("application/octet-stream"), text})
+	other := fmt.Sprintf("sha512:%x", sha512.Sum512([]byte(text)))
+	r.do(t, call{"POST", "first/blobs/uploads/?digest=" + other, kind("application/octet-stream"), text})
+	a := r.do(t, call{method: "POST", path: "app/blobs/uploads/?from=first&mount=" + other})
+	if a.status != 202 {
+		t.Errorf("status %d, at %s, want 202", a.status, a.header.Get("Location"))
+	}
+}
+
+// TestUnknownFaultsNameNoFiles: what is wrong with the disk is said without where.
+func TestUnknownFaultsNameNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	r := serve(t, dir, "")
+	mustPush(t, nobody, anImage(t), r.host+"/app:1")
+	tag := filepath.Join(dir, "docker/registry/v2/repositories/app/_manifests/tags/1/current/link")
+	if err := errors.Join(os.Remove(tag), os.Mkdir(tag, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	a := r.do(t, call{method: "GET", path: "app/manifests/1"})
+	if a.status != 500 || a.code() != "UNKNOWN" || strings.Contains(a.body, dir) || !strings.Contains(a.body, "is a directory") {
+		t.Errorf("status %d, %s", a.status, a.body)
 	}
 }
 

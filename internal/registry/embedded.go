@@ -26,7 +26,7 @@ const DefaultAddress = "127.0.0.1:5017"
 // What uploads of an earlier process have left is gone when it returns.
 func Embedded(ctx context.Context, dir, password string) *Storage {
 	driver := filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads})
-	dropUploads(ctx, driver)
+	dropUploads(ctx, driver, time.Now())
 	s := newStorage(dir)
 	s.registry = writers(password, serving(ctx, driver))
 	return s
@@ -36,10 +36,10 @@ func Embedded(ctx context.Context, dir, password string) *Storage {
 // default of its library.
 const maxThreads = 100
 
-// dropUploads removes what uploads have left that were cut off when an earlier
-// process ended: their clients are gone with it.
-func dropUploads(ctx context.Context, driver driver.StorageDriver) {
-	storage.PurgeUploads(ctx, driver, time.Now(), true) // what cannot be removed is in nobody's way
+// dropUploads removes what uploads have left that were begun before a time and cut
+// off: those of an earlier process have lost their clients with it.
+func dropUploads(ctx context.Context, driver driver.StorageDriver, before time.Time) {
+	storage.PurgeUploads(ctx, driver, before, true) // what cannot be removed is in nobody's way
 }
 
 // writers lets requests that change something pass only with the password.

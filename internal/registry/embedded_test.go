@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -128,6 +129,29 @@ func TestUploadsThatWereCutOff(t *testing.T) {
 	if n := uploads(t, dir); n != 0 {
 		t.Errorf("%d files of uploads are left", n)
 	}
+}
+
+// TestUploadsThatWereGivenUp are gone a day later, and younger ones go on.
+func TestUploadsThatWereGivenUp(t *testing.T) {
+	dir := t.TempDir()
+	calm := registry.Embedded(t.Context(), dir, "") // to which nobody has pushed just now
+	r := serve(t, dir, "")
+	old, young := r.begin(t, "app"), r.begin(t, "app")
+	id := r.must(t, 204, call{method: "GET", path: old}).header.Get("Docker-Upload-UUID")
+	begun := filepath.Join(dir, "docker/registry/v2/repositories/app/_uploads", id, "startedat")
+	for _, test := range []struct {
+		hours  time.Duration
+		status int
+	}{{23, 204}, {25, 404}} {
+		if err := os.WriteFile(begun, []byte(time.Now().Add(-test.hours*time.Hour).UTC().Format(time.RFC3339)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := calm.Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r.must(t, test.status, call{method: "GET", path: old})
+	}
+	r.must(t, 204, call{method: "GET", path: young})
 }
 
 // uploads counts the files of uploads below a registry's directory.

@@ -3,9 +3,11 @@ package registry
 import (
 	"errors"
 	"net/http"
+	"syscall"
 
 	"github.com/distribution/distribution/v3"
 	"github.com/distribution/distribution/v3/registry/api/errcode"
+	"github.com/distribution/distribution/v3/registry/storage/driver"
 )
 
 // fail answers with an error in the form of registries.
@@ -45,7 +47,13 @@ func coded(err error) error {
 	case errors.Is(err, distribution.ErrBlobUploadUnknown):
 		return errcode.ErrorCodeBlobUploadUnknown
 	}
-	return errcode.ErrorCodeUnknown.WithDetail(err)
+	if e, ok := errors.AsType[driver.Error](err); ok { // which unwraps to nothing
+		err = e.Detail
+	}
+	if why, ok := errors.AsType[syscall.Errno](err); ok { // as that the disk is full
+		return errcode.ErrorCodeUnknown.WithDetail(why.Error())
+	}
+	return errcode.ErrorCodeUnknown // the rest may name files of this machine
 }
 
 // unverified says what of a manifest is not there, or is not as it has to be.

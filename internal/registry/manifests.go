@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -47,12 +48,6 @@ func getManifest(r request) error {
 		}
 		of = named.Digest
 	}
-	mark := strconv.Quote(of.String())
-	known := r.Header.Values("If-None-Match")
-	if slices.Contains(known, mark) || slices.Contains(known, of.String()) {
-		r.w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
 	manifests, err := r.in.Manifests(r.Context())
 	if err != nil {
 		return err
@@ -60,6 +55,12 @@ func getManifest(r request) error {
 	found, err := manifests.Get(r.Context(), of)
 	if err != nil {
 		return err
+	}
+	mark := strconv.Quote(of.String())
+	known := r.Header.Values("If-None-Match")
+	if slices.Contains(known, mark) || slices.Contains(known, of.String()) {
+		r.w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
 	kind, text, err := found.Payload()
 	if err != nil {
@@ -74,6 +75,21 @@ func getManifest(r request) error {
 	return nil
 }
 
+// secondSchema refuses a manifest of another version of the schema than the storage
+// takes, which has no kind of error for it.
+func secondSchema(text []byte) error {
+	var m struct {
+		Version int `json:"schemaVersion"`
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		return err
+	}
+	if m.Version != 2 {
+		return fmt.Errorf("schemaVersion is %d, not 2", m.Version)
+	}
+	return nil
+}
+
 // putManifest takes a manifest whose parts are here, and gives it its tag.
 func putManifest(r request) error {
 	tag, of, err := revision(r.which)
@@ -85,6 +101,9 @@ func putManifest(r request) error {
 		return errcode.ErrorCodeManifestInvalid.WithDetail(err)
 	}
 	m, is, err := distribution.UnmarshalManifest(r.Header.Get("Content-Type"), text)
+	if err == nil {
+		err = secondSchema(text)
+	}
 	if err != nil {
 		return errcode.ErrorCodeManifestInvalid.WithDetail(err)
 	}

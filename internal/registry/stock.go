@@ -26,6 +26,10 @@ func (s *Storage) open(ctx context.Context) (driver.StorageDriver, distribution.
 	return d, n, err
 }
 
+// unfinished is how long an upload may take, with all its pauses, before it is one
+// that was given up.
+const unfinished = 24 * time.Hour
+
 var errBusy = errors.New("someone pushes to the registry just now; this is tried again later")
 
 // RemoveTags removes the images of a repository that only have tags which match,
@@ -100,7 +104,8 @@ func removeImage(ctx context.Context, manifests distribution.ManifestService, ta
 	return err
 }
 
-// Collect frees the room of all that belongs to no image. While others push, and
+// Collect frees the room of all that belongs to no image, and of uploads that were
+// given up. While others push, and
 // a while after, it does nothing; while it is at work, pushes wait.
 func (s *Storage) Collect(ctx context.Context) error {
 	if !s.pushing.TryLock() {
@@ -110,14 +115,15 @@ func (s *Storage) Collect(ctx context.Context) error {
 	if time.Since(time.Unix(0, s.pushed.Load())) < calm {
 		return nil
 	}
+	d, n, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	dropUploads(ctx, d, time.Now().Add(-unfinished))
 	for _, part := range []string{"repositories", "blobs"} {
 		if _, err := os.Stat(filepath.Join(s.dir, "docker", "registry", "v2", part)); errors.Is(err, os.ErrNotExist) {
 			return nil // nothing was ever pushed, which the library takes for a fault
 		}
-	}
-	d, n, err := s.open(ctx)
-	if err != nil {
-		return err
 	}
 	return storage.MarkAndSweep(ctx, d, n, storage.GCOpts{Quiet: true})
 }

@@ -22,12 +22,16 @@ func listTags(r request) error {
 			return errcode.ErrorCodePaginationNumberInvalid.WithDetail(map[string]string{"n": n})
 		}
 	}
+	last := query.Get("last")
+	if last != "" && !wholeTag(last) { // it would become a part of the name of a file
+		return errcode.ErrorCodeTagInvalid.WithMessage(fmt.Sprintf("last is %q, which is no tag", last))
+	}
 	answer := struct {
 		Name string   `json:"name"`
 		Tags []string `json:"tags"`
 	}{r.in.Named().Name(), []string{}}
 	if most != 0 {
-		tags, err := r.in.Tags(r.Context()).List(r.Context(), most, query.Get("last"))
+		tags, err := r.in.Tags(r.Context()).List(r.Context(), most, last)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}

@@ -44,7 +44,7 @@ func (s *server) beginUpload(r request) error {
 // there, or no name of one, is no fault: it is uploaded then.
 func mounting(query url.Values) []distribution.BlobCreateOption {
 	of, err := digest.Parse(query.Get("mount"))
-	if err != nil {
+	if err != nil || of.Algorithm() != digest.Canonical { // blobs are linked under this one alone
 		return nil
 	}
 	from, err := reference.WithName(query.Get("from"))

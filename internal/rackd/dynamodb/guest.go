@@ -3,6 +3,8 @@ package dynamodb
 import (
 	"context"
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -56,27 +58,29 @@ func (g *Guest) add(ctx context.Context, at place, t texts) error {
 	return g.unlessStored(ctx, at, t)
 }
 
-// ReplaceBuild stores a build in the place of what it was, as long as that is neither
-// complete nor failed; otherwise it returns an error that is [rack.ErrConflict].
-// Attributes that others have added stay.
-func (g *Guest) ReplaceBuild(ctx context.Context, next rack.Build) error {
-	at, t := g.store.buildAt(next.ID), buildTexts(next)
-	c := call{"PutItem", at.table, ""}
-	out, err := g.store.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &at.table, Key: at.key.item(), ConsistentRead: aws.Bool(true)})
-	if err != nil {
-		return explain(ctx, err, call{"GetItem", at.table, ""})
+// ReplaceBuild changes a build from what it was read as, as long as it is neither
+// complete nor failed; otherwise it returns an error that is [rack.ErrConflict]. Only
+// what differs is written, and nothing is emptied: all else stays as others have
+// written it meanwhile.
+func (g *Guest) ReplaceBuild(ctx context.Context, was, next rack.Build) error {
+	at, before, t := g.store.buildAt(next.ID), buildTexts(was), buildTexts(next)
+	maps.DeleteFunc(t, func(name, value string) bool { return name == "id" || before[name] == value })
+	if len(t) == 0 {
+		return nil
 	}
-	item := maps.Clone(out.Item)
-	if item == nil {
-		return rack.ErrNotFound
-	}
-	maps.Copy(item, t.item())
 	e := &expression{}
-	e.equal(texts{"id": next.ID, "status": rack.BuildRunning})
-	_, err = g.store.api.PutItem(ctx, &dynamodb.PutItemInput{TableName: &at.table, Item: item, ConditionExpression: e.condition(),
+	var sets []string
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		sets = append(sets, e.name(name)+" = "+e.value(text(t[name])))
+	}
+	status := e.name("status")
+	e.terms = []string{"attribute_exists(" + e.name("id") + ")",
+		status + " IN (" + e.value(text(rack.BuildCreated)) + ", " + e.value(text(rack.BuildRunning)) + ")"}
+	_, err := g.store.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: &at.table, Key: at.key.item(),
+		UpdateExpression: aws.String("SET " + strings.Join(sets, ", ")), ConditionExpression: e.condition(),
 		ExpressionAttributeNames: e.names, ExpressionAttributeValues: e.values})
 	if err == nil || !isRefused(err) {
-		return explainUnlessNil(ctx, err, c)
+		return explainUnlessNil(ctx, err, call{"UpdateItem", at.table, ""})
 	}
 	return g.unlessStored(ctx, at, t)
 }
@@ -84,13 +88,13 @@ func (g *Guest) ReplaceBuild(ctx context.Context, next rack.Build) error {
 // unlessStored is a conflict unless an item has the texts that were to be stored.
 func (g *Guest) unlessStored(ctx context.Context, at place, t texts) error {
 	now, err := g.store.get(ctx, at)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	for name, value := range t {
-		if now[name] != value {
-			return rack.ErrConflict
-		}
+	case now == nil:
+		return rack.ErrNotFound
+	case !now.have(t):
+		return rack.ErrConflict
 	}
 	return nil
 }

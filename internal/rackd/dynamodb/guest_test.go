@@ -25,7 +25,7 @@ func TestGuest(t *testing.T) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.lose = func(operation string) bool {
-				if operation != "PutItem" || !once {
+				if operation != "PutItem" && operation != "UpdateItem" || !once {
 					return false
 				}
 				once = false
@@ -48,13 +48,15 @@ func TestGuest(t *testing.T) {
 			t.Errorf("of another app: %v", err)
 		}
 		losing()
-		must(t, g.ReplaceBuild(ctx, whole))
-		if err := g.ReplaceBuild(ctx, b); !errors.Is(err, rack.ErrConflict) {
+		must(t, g.ReplaceBuild(ctx, b, whole))
+		again := b
+		again.Logs = "object://elsewhere"
+		if err := g.ReplaceBuild(ctx, b, again); !errors.Is(err, rack.ErrConflict) {
 			t.Errorf("a build that has ended was changed: %v", err)
 		}
 		other := b
 		other.ID = "BZZZZZZZZZZ"
-		if err := g.ReplaceBuild(ctx, other); !errors.Is(err, rack.ErrNotFound) {
+		if err := g.ReplaceBuild(ctx, rack.Build{}, other); !errors.Is(err, rack.ErrNotFound) {
 			t.Errorf("a build that is not there was changed: %v", err)
 		}
 		if d := cmp.Diff(want, textsIn(getForeign(t, l, l.tables.Builds, b.ID))); d != "" {
@@ -99,16 +101,34 @@ func (l *lab) releases(t *testing.T, g *dynamodb.Guest, losing func()) {
 	}
 }
 
-// TestGuestKeepsWhatOthersAdd: a v2 Rack notes its task on a build that runs.
-func TestGuestKeepsWhatOthersAdd(t *testing.T) {
-	l := newLab(t).init(t)
-	g := dynamodb.Visit(l.config(), l.tables)
-	item, whole := v2Build()
-	item["status"] = rack.BuildRunning
-	putForeign(t, l, l.tables.Builds, item, `{"task":"arn:task"}`)
-	must(t, g.ReplaceBuild(t.Context(), whole))
-	got := getForeign(t, l, l.tables.Builds, whole.ID)
-	if tags, ok := got["tags"].(*types.AttributeValueMemberB); !ok || string(tags.Value) != `{"task":"arn:task"}` || textsIn(got)["status"] != rack.BuildComplete {
-		t.Errorf("the item is %v", got)
+// TestGuestKeepsWhatOthersWrite: a v2 Rack notes its task on a build that runs, and
+// what it has written since the build was read stays, also where it has only begun.
+func TestGuestKeepsWhatOthersWrite(t *testing.T) {
+	for _, status := range []string{rack.BuildCreated, rack.BuildRunning} {
+		l := newLab(t).init(t)
+		g := dynamodb.Visit(l.config(), l.tables)
+		item, whole := v2Build()
+		was := whole
+		was.Status, was.Manifest, was.Entrypoint = rack.BuildRunning, "", ""
+		next := was
+		next.Status = rack.BuildComplete
+		item["status"], item["description"] = status, "of the rack"
+		l.fault = func(operation string) error { // between the reading and the writing
+			if strings.HasPrefix(operation, "Update") {
+				putForeign(t, l, l.tables.Builds, item, `{"task":"arn:task"}`)
+			}
+			return nil
+		}
+		must(t, g.ReplaceBuild(t.Context(), was, next))
+		l.heal()
+		got := getForeign(t, l, l.tables.Builds, whole.ID)
+		if tags, ok := got["tags"].(*types.AttributeValueMemberB); !ok || string(tags.Value) != `{"task":"arn:task"}` {
+			t.Errorf("the tags are %v", got["tags"])
+		}
+		item["status"] = rack.BuildComplete
+		if d := cmp.Diff(item, textsIn(got)); d != "" {
+			t.Errorf("attributes (-want +got):\n%s", d)
+		}
+		must(t, g.ReplaceBuild(t.Context(), next, next)) // nothing to write
 	}
 }

@@ -25,6 +25,16 @@ func (t texts) set(name, value string) {
 	}
 }
 
+// have tells whether an item is there and has some texts.
+func (t texts) have(some texts) bool {
+	for name, value := range some {
+		if t[name] != value {
+			return false
+		}
+	}
+	return t != nil
+}
+
 const (
 	changeName  = "change"  // a random mark of each write
 	droppedName = "dropped" // of a build: the drop that takes it away

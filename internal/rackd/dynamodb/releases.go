@@ -8,6 +8,7 @@ import (
 
 	"github.com/convox-ci/convox-ci/internal/rack"
 	"github.com/convox-ci/convox-ci/internal/rackd"
+	"github.com/convox-ci/convox-ci/internal/rackd/vault"
 )
 
 var _ rackd.Releases = (*Store)(nil)
@@ -39,8 +40,9 @@ func (s *Store) releaseOf(ctx context.Context, t texts) (rack.Release, error) {
 		return r, err
 	}
 	env, ok, err := s.openText(ctx, sealed, releaseSeal(r))
-	if !ok { // as the first v2 Racks stored it
-		env = sealed
+	lost := t[changeName] == "" && errors.Is(err, vault.ErrSealed)
+	if !ok || lost { // as the first v2 Racks stored it, and as v2 Racks read it: one that cannot be opened hides no other
+		env, err = sealed, nil
 	}
 	r.Env = env
 	return r, err
@@ -140,19 +142,60 @@ func (s *Store) RemoveReleases(ctx context.Context, app string) error {
 }
 
 // removeRelease removes a release that has some texts, with all that belongs to it.
-// Its entry is the last: by that the rest is found again.
+// While anything of that is left something leads to it: the release itself to its
+// environment, and its entry, which is the last, to its pieces. They cannot go before
+// it, since who reads it would miss them.
 func (s *Store) removeRelease(ctx context.Context, e entry, has texts) error {
-	was, err := s.remove(ctx, s.releaseAt(e.id), has)
+	at, of := s.releaseAt(e.id), s.releasesOf(has["app"])
+	item, err := s.get(ctx, at)
 	if err != nil {
 		return err
 	}
-	if was != nil && s.environments != nil {
-		if err := s.environments.RemoveObject(ctx, has["app"], envKey(e.id)); err != nil && !errors.Is(err, rack.ErrNotFound) {
+	left, err := s.get(ctx, of.at(e)) // by one who was killed
+	if err != nil {
+		return err
+	}
+	pieces := piecesIn(left)
+	if item.have(has) {
+		if pieces, err = s.leave(ctx, of.at(e), item); err != nil {
+			return err
+		}
+		if err := s.removeEnv(ctx, item["app"], e.id); err != nil {
+			return err
+		}
+		if _, err := s.remove(ctx, at, has); err != nil {
 			return err
 		}
 	}
-	if err := s.removePieces(ctx, piecesIn(was)...); err != nil {
+	if err := s.removePieces(ctx, pieces...); err != nil {
 		return err
 	}
-	return s.releasesOf(has["app"]).forget(ctx, e)
+	return of.forget(ctx, e)
+}
+
+// leave writes into the entry of a release where the pieces of its texts are.
+func (s *Store) leave(ctx context.Context, at place, release texts) (pieces []string, err error) {
+	if pieces = piecesIn(release); len(pieces) == 0 {
+		return nil, nil
+	}
+	t := texts{"id": release["id"]}
+	t.set("build", release["build"])
+	for name, value := range release {
+		if strings.HasSuffix(name, piecesOf) {
+			t[name] = value
+		}
+	}
+	return pieces, s.put(ctx, at, t)
+}
+
+// removeEnv removes the object with the environment of a release, if it is there.
+func (s *Store) removeEnv(ctx context.Context, app, id string) error {
+	if s.environments == nil {
+		return nil
+	}
+	err := s.environments.RemoveObject(ctx, app, envKey(id))
+	if errors.Is(err, rack.ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -13,12 +13,13 @@ import (
 
 // Kinds of what goes wrong with KMS; errors.Is finds them in an [*Error].
 var (
-	ErrDenied        = errors.New("access denied")                     // the credentials are good and may not do it
-	ErrNoCredentials = errors.New("no credentials of AWS")             // AWS does not know them, or they have expired
-	ErrNoKey         = errors.New("no such key")                       // in the region that was asked
-	ErrUnusable      = errors.New("the key cannot be used")            // it is switched off, about to be deleted, or not for this
-	errCiphertext    = errors.New("sealed with another key")           // or changed since
-	errOther         = errors.New("the answer of KMS is not expected") // what else it refuses
+	ErrDenied        = errors.New("access denied")                              // the credentials are good and may not do it
+	ErrNoCredentials = errors.New("no credentials of AWS")                      // AWS does not know them, or they have expired
+	ErrNoKey         = errors.New("no such key")                                // in the region that was asked
+	ErrUnusable      = errors.New("the key cannot be used")                     // it is switched off, about to be deleted, or not for this
+	ErrThrottled     = errors.New("it cannot answer just now, try again later") // for too many requests or a fault of its own, after the SDK has tried again
+	errCiphertext    = errors.New("sealed with another key")                    // or changed since
+	errOther         = errors.New("the answer of KMS is not expected")          // what else it refuses
 )
 
 // Error is what KMS refuses.
@@ -92,6 +93,8 @@ func kindOf(code string) error {
 		return ErrNoKey
 	case is("DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "KeyUnavailableException"):
 		return ErrUnusable
+	case is("ThrottlingException", "LimitExceededException", "KMSInternalException", "DependencyTimeoutException"):
+		return ErrThrottled
 	case is("InvalidCiphertextException", "IncorrectKeyException"):
 		return errCiphertext
 	}

@@ -27,6 +27,12 @@ const (
 
 	// keysKnown is how many data keys are kept in memory to read envelopes with.
 	keysKnown = 1024
+
+	// attempts is how often a call is made before it fails: more than the SDK makes by
+	// itself, since all that use KMS in an account and a region share what it allows in
+	// a second.
+	// https://docs.aws.amazon.com/kms/latest/developerguide/throttling.html
+	attempts = 10
 )
 
 // dataKey seals texts.
@@ -39,6 +45,7 @@ type Key struct {
 
 	mu     sync.Mutex
 	known  map[string]dataKey // by what KMS has sealed them as
+	order  []string           // of the known ones, the oldest first
 	newest string             // that seals, by the same; "" for none
 	left   int                // texts that it may yet seal
 }
@@ -46,7 +53,12 @@ type Key struct {
 // Open finds a key by its ARN, its id or its alias, and makes sure that it can be
 // used both ways: what is sealed must not turn out to be lost when it is needed.
 func Open(ctx context.Context, config aws.Config, name string) (*Key, error) {
-	k := &Key{api: kms.NewFromConfig(config), name: name, known: map[string]dataKey{}}
+	api := kms.NewFromConfig(config, func(o *kms.Options) {
+		if config.RetryMaxAttempts == 0 {
+			o.RetryMaxAttempts = attempts
+		}
+	})
+	k := &Key{api: api, name: name, known: map[string]dataKey{}}
 	if config.Region == "" {
 		return nil, &Error{Kind: ErrNoKey, Key: name, Text: "no region is set: set AWS_REGION"}
 	}
@@ -56,7 +68,7 @@ func Open(ctx context.Context, config aws.Config, name string) (*Key, error) {
 	}
 	k.mu.Lock()
 	clear(k.known) // so that KMS is asked
-	k.newest = ""
+	k.order, k.newest = nil, ""
 	k.mu.Unlock()
 	_, err = k.Open(ctx, e, "")
 	return k, err
@@ -96,14 +108,23 @@ func (k *Key) sealing(ctx context.Context) (sealed string, key dataKey, err erro
 	return sealed, key, nil
 }
 
-// remember keeps a data key, and forgets all when those are too many. The caller
-// holds the lock.
+// remember keeps a data key, and forgets the one that came first when those are too
+// many: a list of as many releases would else be read with a call for each, again and
+// again. The caller holds the lock.
 func (k *Key) remember(sealed string, key dataKey) {
-	if len(k.known) >= keysKnown {
-		clear(k.known)
-		k.newest = ""
+	if _, ok := k.known[sealed]; ok {
+		return // two have asked for it at once
+	}
+	if len(k.order) >= keysKnown {
+		oldest := k.order[0]
+		delete(k.known, oldest)
+		k.order = k.order[1:]
+		if oldest == k.newest {
+			k.newest = ""
+		}
 	}
 	k.known[sealed] = key
+	k.order = append(k.order, sealed)
 }
 
 // Open opens what Seal or a v2 rack has sealed with the key, or returns

@@ -8,10 +8,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	service "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"golang.org/x/crypto/nacl/secretbox"
 
 	"github.com/convox-ci/convox-ci/internal/rackd/kms"
@@ -210,6 +213,58 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBusy: what KMS cannot answer just now is asked again, ten times in all.
+func TestBusy(t *testing.T) {
+	l := newLab(t)
+	l.config.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		})
+	}
+	for _, code := range []string{"ThrottlingException", "LimitExceededException", "KMSInternalException"} {
+		l.fake.Fail(9, code)
+		l.open(l.arn)
+		l.fake.Fail(11, code)
+		_, err := kms.Open(t.Context(), l.config, l.arn)
+		want := "KMS: key " + l.arn + ": it cannot answer just now, try again later (kms:GenerateDataKey): Rate exceeded"
+		if !errors.Is(err, kms.ErrThrottled) || err.Error() != want || l.fake.Failing() != 1 {
+			t.Errorf("%s: %v, with %d failing calls left", code, err, l.fake.Failing())
+		}
+		l.fake.Fail(0, "")
+	}
+}
+
+// TestManyDataKeys: of more than are kept the oldest are forgotten, and no other;
+// that which seals is not used when it is.
+func TestManyDataKeys(t *testing.T) {
+	l := newLab(t)
+	k := l.open(l.arn)
+	l.seal(k, "A=1")
+	api := service.NewFromConfig(l.config)
+	var all []*vault.Envelope
+	for range 1100 {
+		out, err := api.GenerateDataKey(t.Context(), &service.GenerateDataKeyInput{KeyId: &l.arn, KeySpec: types.DataKeySpecAes256})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nonce := [24]byte{1}
+		all = append(all, &vault.Envelope{Text: secretbox.Seal(nil, []byte("A=1"), &nonce, (*[32]byte)(out.Plaintext)), Key: out.CiphertextBlob, Nonce: nonce[:]})
+		l.wantText(k, all[len(all)-1], "A=1")
+	}
+	before := l.fake.Seen()["kms:Decrypt"]
+	for _, e := range all[100:] {
+		l.wantText(k, e, "A=1")
+	}
+	if n := l.fake.Seen()["kms:Decrypt"] - before; n != 0 {
+		t.Errorf("%d of the latest 1000 were asked for again", n)
+	}
+	l.wantText(k, all[0], "A=1")
+	if n := l.fake.Seen()["kms:Decrypt"] - before; n != 1 {
+		t.Errorf("the first was asked for %d times", n)
+	}
+	l.wantText(l.open(l.arn), l.seal(k, "A=1"), "A=1")
 }
 
 func TestPermissionsAreThoseThatAreAskedFor(t *testing.T) {

@@ -107,9 +107,10 @@ func (s *Store) encrypt(ctx context.Context) (bool, error) {
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
 func (s *Store) expireParts(ctx context.Context) (bool, error) {
 	var rules []types.LifecycleRule
+	var smallest types.TransitionDefaultMinimumObjectSize // of an object that they move, which a call that says nothing resets
 	was, err := s.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &s.bucket})
 	if err = s.explain(ctx, err, "s3:GetLifecycleConfiguration", ""); err == nil {
-		rules = was.Rules
+		rules, smallest = was.Rules, was.TransitionDefaultMinimumObjectSize
 	} else if !errors.Is(err, errNoSetting) {
 		return false, err
 	}
@@ -120,7 +121,7 @@ func (s *Store) expireParts(ctx context.Context) (bool, error) {
 		Filter:                         &types.LifecycleRuleFilter{Prefix: &s.prefix},
 		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(keepParts)}})
 	_, err = s.api.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{Bucket: &s.bucket,
-		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules}})
+		LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: rules}, TransitionDefaultMinimumObjectSize: smallest})
 	return err == nil, s.explain(ctx, err, "s3:PutLifecycleConfiguration", "")
 }
 

@@ -61,6 +61,7 @@ func TestInitOfABucketThatIsThere(t *testing.T) {
 	l.fake.Set(bucket, "publicAccessBlock", open)
 	l.fake.Set(bucket, "lifecycle", `<LifecycleConfiguration><Rule><ID>theirs</ID><Status>Enabled</Status><Filter><Prefix>old/</Prefix></Filter>`+
 		`<Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>`)
+	l.fake.Set(bucket, s3test.Smallest, "varies_by_storage_class")
 	l.fake.Deny("s3:PutEncryptionConfiguration")
 	s := l.store()
 	if made, err := s.Init(t.Context()); !errors.Is(err, s3.ErrDenied) || len(made) > 0 {
@@ -73,6 +74,9 @@ func TestInitOfABucketThatIsThere(t *testing.T) {
 	}
 	if got := l.fake.Setting(bucket, "publicAccessBlock"); got != open {
 		t.Errorf("the block of public access is %s", got)
+	}
+	if got := l.fake.Setting(bucket, s3test.Smallest); got != "varies_by_storage_class" {
+		t.Errorf("the smallest object that rules move is %s", got)
 	}
 	rules := l.fake.Setting(bucket, "lifecycle")
 	for _, want := range []string{"<ID>theirs</ID>", "<Days>3</Days>", "<Prefix>old/</Prefix>", "<Prefix>racks/office/</Prefix>"} {

@@ -34,6 +34,8 @@ type Fake struct {
 	keys   []*key
 	denied map[string]bool
 	seen   map[string]int
+	fails  int    // how many calls have yet to
+	code   string // of the error that they get
 }
 
 // key is one of KMS. What it seals has its number in front.
@@ -82,6 +84,20 @@ func (f *Fake) Deny(action string, denied bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.denied[action] = denied
+}
+
+// Fail has the next n calls answered with an error, as when KMS has too much to do.
+func (f *Fake) Fail(n int, code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fails, f.code = n, code
+}
+
+// Failing tells how many of those calls have yet to come.
+func (f *Fake) Failing() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.fails
 }
 
 // Seen tells how often each action was asked for and allowed.
@@ -134,7 +150,11 @@ func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Server", Software)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if fail != nil {
-		w.WriteHeader(http.StatusBadRequest)
+		status := http.StatusBadRequest
+		if fail.code == "KMSInternalException" {
+			status = http.StatusInternalServerError
+		}
+		w.WriteHeader(status)
 		out = map[string]string{"__type": fail.code, "message": fail.message}
 	}
 	json.NewEncoder(w).Encode(out)
@@ -162,6 +182,10 @@ func (f *Fake) call(r *http.Request) (any, *fault) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.fails > 0 {
+		f.fails--
+		return nil, &fault{f.code, "Rate exceeded"}
+	}
 	k := f.find(in.KeyID)
 	if in.KeyID == "" && operation == "Decrypt" {
 		k = f.sealer(in.Ciphertext)

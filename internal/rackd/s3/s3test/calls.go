@@ -2,6 +2,7 @@ package s3test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"io"
 	"net/http"
@@ -130,6 +131,15 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, c call) {
 	}
 }
 
+// Smallest is the setting of how large an object is that rules of the lifecycle move:
+// it goes with those in a header of its own, without which it is the first of the two.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+const Smallest = "transition-default-minimum-object-size"
+
+const smallestHeader = "X-Amz-" + Smallest
+
+var smallestSizes = []string{"all_storage_classes_128K", "varies_by_storage_class"}
+
 func (f *Fake) getSetting(w http.ResponseWriter, c call) *fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,6 +148,9 @@ func (f *Fake) getSetting(w http.ResponseWriter, c call) *fault {
 		return &fault{http.StatusNotFound, subresources[c.subresource].none, "there is none"}
 	}
 	w.Header().Set("Content-Type", "application/xml")
+	if c.subresource == "lifecycle" {
+		w.Header().Set(smallestHeader, cmp.Or(string(f.buckets[c.bucket].settings[Smallest]), smallestSizes[0]))
+	}
 	w.Write(text)
 	return nil
 }
@@ -157,9 +170,16 @@ func (f *Fake) putSetting(r *http.Request, c call) *fault {
 		}
 		ids = append(ids, rule.ID)
 	}
+	smallest := cmp.Or(r.Header.Get(smallestHeader), smallestSizes[0])
+	if !slices.Contains(smallestSizes, smallest) {
+		return &fault{http.StatusBadRequest, "InvalidRequest", "the smallest object of a transition is none of " + strings.Join(smallestSizes, ", ")}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.buckets[c.bucket].settings[c.subresource] = text
+	if c.subresource == "lifecycle" {
+		f.buckets[c.bucket].settings[Smallest] = []byte(smallest)
+	}
 	return nil
 }
 
