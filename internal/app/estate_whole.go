@@ -27,7 +27,11 @@ type estateOnsite struct {
 	*estate.Estate
 	host   string // of the registry on ECR
 	images bake.Registry
+	accept func()
 }
+
+// Accept implements [workflow.Estate].
+func (e *estateOnsite) Accept() { e.accept() }
 
 // Images implements [workflow.Estate].
 func (e *estateOnsite) Images() bake.Registry { return e.images }
@@ -40,7 +44,7 @@ func (e *estateOnsite) StartExternal(ctx context.Context, app string, o rack.Bui
 }
 
 // openEstate finds what a v2 rack has on AWS, with the credentials that the SDK of
-// AWS finds. From then on they are good for what is built as well.
+// AWS finds. Once it is accepted they are good for what is built as well.
 func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workflow.Estate, error) {
 	account, err := p.account()
 	if err != nil {
@@ -60,16 +64,16 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 	if err != nil {
 		return nil, err
 	}
-	keys := []authn.Keychain{authn.DefaultKeychain, cloud}
+	all := []authn.Keychain{authn.DefaultKeychain, cloud}
 	if added, err := e.ListRegistries(ctx); err != nil {
 		p.notice(fmt.Sprintf("The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: %v", err))
 	} else {
-		keys = append([]authn.Keychain{addedKeychain{known(added), cloud}}, keys...)
+		all = append([]authn.Keychain{addedKeychain{known(added), cloud}}, all...)
 	}
-	p.keys = keyring{authn.NewMultiKeychain(keys...)}
-	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
+	keys := keyring{authn.NewMultiKeychain(all...)}
+	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, keys),
 		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}, opened.Host()}
-	return &estateOnsite{e, opened.Host(), images}, nil
+	return &estateOnsite{e, opened.Host(), images, func() { p.keys = keys }}, nil
 }
 
 // errRegionUnset is the error where nothing says in which region to look.
