@@ -51,6 +51,7 @@ type estateLab struct {
 	kill    int             // after how many of them all fail; -1 for never
 	once    bool            // only one does
 	denied  string          // what DynamoDB denies, as in tables
+	lose    bool            // what DynamoDB stores next is denied after it was stored
 }
 
 func newEstateLab(t *testing.T) *estateLab {
@@ -118,6 +119,10 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 		what := strings.TrimSpace("dynamodb:" + operation + " " + on["TableName"] + " " + on["IndexName"])
 		l.tables[what] = true
 		denied := what == l.denied
+		if l.lose && operation == "PutItem" {
+			denied, l.lose = true, false
+			pass.ServeHTTP(httptest.NewRecorder(), r)
+		}
 		if operation == "PutItem" || operation == "UpdateItem" {
 			l.written.Write(body)
 		}
@@ -485,5 +490,20 @@ func TestDeliveryMeetsAFault(t *testing.T) {
 	}
 	if want := "failed failed failed failed failed failed complete"; strings.Join(ended, " ") != want {
 		t.Errorf("builds were ended as %q, want %q", ended, want)
+	}
+}
+
+// TestDeliveryLosesABuild: a build that was recorded, though the answer said otherwise,
+// does not go on running.
+func TestDeliveryLosesABuild(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	l.mu.Lock()
+	l.lose = true
+	l.mu.Unlock()
+	out := l.without("RACK_URL", 1, "build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", l.app("one"))
+	l.has(out, "Build:   B")
+	if list := l.do(0, "builds", "--app", "web"); strings.Count(list, "  failed") != 1 || strings.Contains(list, "  running") {
+		t.Errorf("builds are\n%s\n%s", list, out)
 	}
 }
