@@ -115,6 +115,11 @@ func (m mounter) Note(ctx context.Context, ref string) {
 	}
 }
 
+// Push implements [bake.Registry].
+func (m mounter) Push(ctx context.Context, layout, ref string) (string, error) {
+	return ofRack{m.Client, m.host}.Push(ctx, layout, ref)
+}
+
 // known are registries with their credentials, as they were when they were read.
 type known []rack.Registry
 

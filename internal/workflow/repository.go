@@ -118,9 +118,9 @@ func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Bui
 	}
 	images := w.images
 	if images == nil {
-		images = patient{w.engine.Registry(login), w.printf}
+		images = w.engine.Registry(login)
 	}
-	if _, err := w.bake(ctx, b.ID, repository, images); err != nil {
+	if _, err := w.bake(ctx, b.ID, repository, patient{images, w.printf}); err != nil {
 		return b, err
 	}
 	if w.entrypoint != "" {
