@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -96,9 +99,41 @@ func (a *account) settled(ctx context.Context) (aws.Config, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			return found, cause
 		}
-		return found, errNoCredentials
+		return found, noCredentials(err)
 	}
 	return found, nil
+}
+
+// maxCause is how much of what the SDK says of credentials an error repeats, in bytes.
+const maxCause = 300
+
+// address is one in what the SDK says. Those on ECS are secrets themselves.
+var address = regexp.MustCompile(`https?://[^\s"]+`)
+
+// answered is an error that a service has answered with.
+type answered interface {
+	error
+	ErrorCode() string
+	ErrorMessage() string
+}
+
+// noCredentials is errNoCredentials where the SDK has found none at any place, the
+// last of which is the machine itself. Else it says what stands in their way.
+func noCredentials(err error) error {
+	text := err.Error()
+	if strings.Contains(text, "no EC2 IMDS role found") {
+		return errNoCredentials
+	}
+	if answer, ok := errors.AsType[answered](err); ok {
+		text = strings.Trim(answer.ErrorCode()+": "+answer.ErrorMessage(), ": ")
+	} else if failed, ok := errors.AsType[*processcreds.ProviderError](err); ok { // which repeats what was put out, the secrets among it
+		text = "credential_process has put out none"
+		if exit, ok := errors.AsType[*exec.ExitError](failed); ok {
+			text = "credential_process: " + exit.Error()
+		}
+	}
+	text = strings.Join(strings.Fields(address.ReplaceAllString(text, "(address)")), " ")
+	return fmt.Errorf("the credentials of AWS that are set up here cannot be used: %s", strings.ToValidUTF8(text[:min(len(text), maxCause)], ""))
 }
 
 // mounter is a registry that takes layers from where base images are in it.

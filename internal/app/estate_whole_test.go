@@ -1,11 +1,16 @@
-//go:build !carrier
+//go:build unix && !carrier
 
 package app
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -55,4 +60,43 @@ func TestPushToAWSMeetsAFault(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestCredentialsThatAreNoGood: that there are none is said only where there are none,
+// and no secret is in what is said else.
+func TestCredentialsThatAreNoGood(t *testing.T) {
+	dir := t.TempDir()
+	server := httptest.NewServer(http.NotFoundHandler()) // of the machine, which has none
+	defer server.Close()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_MAX_ATTEMPTS", "1")
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.URL)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, "none"))
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(dir, "config"))
+	const others = "the credentials of AWS that are set up here cannot be used: "
+	for _, test := range []struct{ config, address, want string }{
+		{"", "", errNoCredentials.Error()},
+		{"[default]\ncredential_process = /bin/sh -c \"echo pale-orchid\"\n", "", others + "credential_process has put out none"},
+		{"[default]\ncredential_process = /bin/sh -c \"echo pale-orchid; exit 3\"\n", "", others + "credential_process: exit status 3"},
+		{"", server.URL + "/pale-orchid", others + "404 page not found"},
+		{"", "http://127.0.0.1:1/pale-orchid", others},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "config"), []byte(test.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", test.address)
+		for _, given := range []bool{false, true} {
+			a := &account{mask: func(string) {}, given: given}
+			_, err := a.settled(t.Context())
+			if err == nil || err.Error() != test.want && (test.want != others || !strings.HasPrefix(err.Error(), others)) {
+				t.Errorf("%+v: %v", test, err)
+			}
+			if text := fmt.Sprint(err); strings.Contains(text, "pale-orchid") || strings.Contains(text, "\n") || len(text) > len(others)+maxCause {
+				t.Errorf("%q", text)
+			}
+		}
+	}
 }
