@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/estate/estatetest"
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -49,6 +50,8 @@ type estateLab struct {
 	writes  int             // to DynamoDB and S3
 	kill    int             // after how many of them all fail; -1 for never
 	once    bool            // only one does
+	denied  string          // what DynamoDB denies, as in tables
+	lose    bool            // what DynamoDB stores next is denied after it was stored
 }
 
 func newEstateLab(t *testing.T) *estateLab {
@@ -113,13 +116,19 @@ func (l *estateLab) proxy(dynamo string) (endpoint string) {
 			on[m[1]] = m[2]
 		}
 		l.mu.Lock()
-		l.tables[strings.TrimSpace("dynamodb:"+operation+" "+on["TableName"]+" "+on["IndexName"])] = true
+		what := strings.TrimSpace("dynamodb:" + operation + " " + on["TableName"] + " " + on["IndexName"])
+		l.tables[what] = true
+		denied := what == l.denied
+		if l.lose && operation == "PutItem" {
+			denied, l.lose = true, false
+			pass.ServeHTTP(httptest.NewRecorder(), r)
+		}
 		writes := operation == "PutItem" || operation == "UpdateItem"
 		if writes {
 			l.written.Write(body)
 		}
 		l.mu.Unlock()
-		if writes && l.dead() {
+		if denied || writes && l.dead() {
 			const answer = `{"__type":"com.amazonaws.dynamodb.v20120810#AccessDeniedException","Message":"killed"}`
 			w.Header().Set("X-Amz-Crc32", fmt.Sprint(crc32.ChecksumIEEE([]byte(answer))))
 			w.WriteHeader(http.StatusBadRequest)
@@ -343,17 +352,31 @@ func TestDeliveryUnasked(t *testing.T) {
 	l := newEstateLab(t)
 	l.do(0, "apps", "create", "web")
 	source := l.app("one")
-	build := func(status int, words ...string) {
+	build := func(status int, words ...string) string {
 		t.Helper()
 		out := l.do(status, "build", "--external", "--app", "web", source)
 		l.has(out, words...)
 		if status == 0 && !strings.Contains(words[0], "(credentials") && !strings.Contains(out, "Sending the images") {
 			t.Errorf("the images were not sent by import:\n%s", out)
 		}
+		return out
 	}
-	build(0, "the images get to the Rack by aws (credentials of AWS lead to it)\n", "Release: R")
+	if err := dynamodb.Init(t.Context(), l.config(), dynamodb.TablesOf("other")); err != nil {
+		t.Fatal(err)
+	}
+	stack, other := l.rackStack(), dynamodb.Visit(l.config(), dynamodb.TablesOf("other"))
+	stack.Outputs["DynamoReleases"] = "other-releases"
+	l.stacks.Put(stack)
+	if err := other.AddRelease(t.Context(), rack.Release{ID: "RSTRANGER", App: "web", Created: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	const stranger = "the stack office that the credentials of AWS lead to is another rack than the one that is asked: it has the release RSTRANGER of web, of which the rack that is asked has none"
+	l.has(l.do(1, "build", "--external", "--delivery", "aws", "--app", "web", source), stranger)
+	l.stacks.Put(l.rackStack())
+	build(0, "by import (not by aws: web has no release yet by which it could be told whether the stack office is the rack that is asked)\n")
+	made := ids.FindStringSubmatch(build(0, "the images get to the Rack by aws (credentials of AWS lead to it)\n", "Release: R"))
 
-	rack, web := l.rackStack(), l.appStack()
+	web := l.appStack()
 	web.Tags["Generation"] = "1"
 	l.stacks.Put(web)
 	build(0, "by import (not by aws: the stack office-web in us-east-1 has the tag Generation=\"1\", and not Generation=2)\n")
@@ -367,18 +390,29 @@ func TestDeliveryUnasked(t *testing.T) {
 		build(0, "by import (not by aws: "+words+")\n")
 		l.stacks.Deny(denied, false)
 	}
-	rack.Parameters = map[string]string{"BuildCache": "Yes"} // for builds by AWS only
-	l.stacks.Put(rack)
+	cached := l.rackStack()
+	cached.Parameters = map[string]string{"BuildCache": "Yes"} // for builds by AWS only
+	l.stacks.Put(cached)
 	l.killAfter(0) // nothing may be written
 	l.s3.Allow("s3:PutObject")
 	build(1, "by aws (credentials of AWS lead to it)\n", "By import after all: the build could not be recorded: DynamoDB: access denied: grant dynamodb:PutItem on the table office-builds")
 	l.heal()
-	if err := dynamodb.Init(t.Context(), l.config(), dynamodb.TablesOf("other")); err != nil {
+	stack.Parameters = cached.Parameters
+	l.stacks.Put(stack)
+	build(0, "by import (not by aws: the stack office that the credentials of AWS lead to is another rack than the one that is asked: it has no release R")
+	strange := l.private("web."+made[1], "battery-staple") // whose login the stranger has
+	l.addRegistry("http://"+strange[:strings.Index(strange, "/")], "battery-staple")
+	l.file(source, "convox.yml", "services:\n  web:\n    image: "+strange+"\n")
+	if out := build(1, "by import (not by aws: the stack office "); !strings.Contains(out, "401") && !strings.Contains(out, "nauthorized") {
+		t.Errorf("not refused by the registry:\n%s", out)
+	}
+	l.file(source, "convox.yml", "services:\n  web:\n    build: .\n")
+	newest := regexp.MustCompile(`R[A-Z]{10}`).FindString(l.do(0, "releases", "--app", "web"))
+	if err := other.AddRelease(t.Context(), rack.Release{ID: newest, App: "web", Created: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
-	rack.Outputs["DynamoReleases"] = "other-releases"
-	l.stacks.Put(rack)
-	build(0, "by import (not by aws: the stack office that the credentials of AWS lead to is another rack than the one that is asked: it has no release R")
+	l.denied = "dynamodb:Query other-releases app.created"
+	build(0, "by import (not by aws: DynamoDB: access denied: grant dynamodb:Query on the index app.created of the table other-releases")
 	l.cacheUnasked()
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
@@ -464,5 +498,20 @@ func TestDeliveryMeetsAFault(t *testing.T) {
 	}
 	if want := "failed failed failed failed failed failed complete"; strings.Join(ended, " ") != want {
 		t.Errorf("builds were ended as %q, want %q", ended, want)
+	}
+}
+
+// TestDeliveryLosesABuild: a build that was recorded, though the answer said otherwise,
+// does not go on running.
+func TestDeliveryLosesABuild(t *testing.T) {
+	l := newEstateLab(t)
+	l.do(0, "apps", "create", "web")
+	l.mu.Lock()
+	l.lose = true
+	l.mu.Unlock()
+	out := l.without("RACK_URL", 1, "build", "--external", "--delivery", "aws", "--rack", "office", "--app", "web", l.app("one"))
+	l.has(out, "Build:   B")
+	if list := l.do(0, "builds", "--app", "web"); strings.Count(list, "  failed") != 1 || strings.Contains(list, "  running") {
+		t.Errorf("builds are\n%s\n%s", list, out)
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -31,7 +34,11 @@ type estateOnsite struct {
 	cache  string // the rack's repository for its build cache
 	cloud  *ecr.Registry
 	images bake.Registry
+	accept func()
 }
+
+// Accept implements [workflow.Estate].
+func (e *estateOnsite) Accept() { e.accept() }
 
 // Images implements [workflow.Estate].
 func (e *estateOnsite) Images() bake.Registry { return e.images }
@@ -57,7 +64,7 @@ func (e *estateOnsite) StartExternal(ctx context.Context, app string, o rack.Bui
 }
 
 // openEstate finds what a v2 rack has on AWS, with the credentials that the SDK of
-// AWS finds. From then on they are good for what is built as well.
+// AWS finds. Once it is accepted they are good for what is built as well.
 func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workflow.Estate, error) {
 	account, err := p.account()
 	if err != nil {
@@ -77,16 +84,16 @@ func (p *process) openEstate(ctx context.Context, o workflow.EstateOrder) (workf
 	if err != nil {
 		return nil, err
 	}
-	keys := []authn.Keychain{authn.DefaultKeychain, cloud}
+	all := []authn.Keychain{authn.DefaultKeychain, cloud}
 	if added, err := e.ListRegistries(ctx); err != nil {
 		p.notice(fmt.Sprintf("The registries that were added to the Rack could not be read, so only those count that this machine can sign in to: %v", err))
 	} else {
-		keys = append([]authn.Keychain{addedKeychain{known(added), cloud}}, keys...)
+		all = append([]authn.Keychain{addedKeychain{known(added), cloud}}, all...)
 	}
-	p.keys = keyring{authn.NewMultiKeychain(keys...)}
-	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, p.keys),
+	keys := keyring{authn.NewMultiKeychain(all...)}
+	images := mounter{&registry.Client{Keychain: authn.NewMultiKeychain(onlyKeychain{opened.Host(), cloud}, keys),
 		Transport: cloud.Transport(remote.DefaultTransport), Cloud: standing{cloud}, Sources: &registry.Sources{}}, opened.Host()}
-	return &estateOnsite{e, opened.Host(), rackd.BuildCacheName(o.Rack), opened, images}, nil
+	return &estateOnsite{e, opened.Host(), rackd.BuildCacheName(o.Rack), opened, images, func() { p.keys = keys }}, nil
 }
 
 // errRegionUnset is the error where nothing says in which region to look.
@@ -109,9 +116,41 @@ func (a *account) settled(ctx context.Context) (aws.Config, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			return found, cause
 		}
-		return found, errNoCredentials
+		return found, noCredentials(err)
 	}
 	return found, nil
+}
+
+// maxCause is how much of what the SDK says of credentials an error repeats, in bytes.
+const maxCause = 300
+
+// address is one in what the SDK says. Those on ECS are secrets themselves.
+var address = regexp.MustCompile(`https?://[^\s"]+`)
+
+// answered is an error that a service has answered with.
+type answered interface {
+	error
+	ErrorCode() string
+	ErrorMessage() string
+}
+
+// noCredentials is errNoCredentials where the SDK has found none at any place, the
+// last of which is the machine itself. Else it says what stands in their way.
+func noCredentials(err error) error {
+	text := err.Error()
+	if strings.Contains(text, "no EC2 IMDS role found") {
+		return errNoCredentials
+	}
+	if answer, ok := errors.AsType[answered](err); ok {
+		text = strings.Trim(answer.ErrorCode()+": "+answer.ErrorMessage(), ": ")
+	} else if failed, ok := errors.AsType[*processcreds.ProviderError](err); ok { // which repeats what was put out, the secrets among it
+		text = "credential_process has put out none"
+		if exit, ok := errors.AsType[*exec.ExitError](failed); ok {
+			text = "credential_process: " + exit.Error()
+		}
+	}
+	text = strings.Join(strings.Fields(address.ReplaceAllString(text, "(address)")), " ")
+	return fmt.Errorf("the credentials of AWS that are set up here cannot be used: %s", strings.ToValidUTF8(text[:min(len(text), maxCause)], ""))
 }
 
 // mounter is a registry that takes layers from where base images are in it.
@@ -126,6 +165,11 @@ func (m mounter) Note(ctx context.Context, ref string) {
 	if strings.HasPrefix(ref, m.host+"/") {
 		m.Image(ctx, ref)
 	}
+}
+
+// Push implements [bake.Registry].
+func (m mounter) Push(ctx context.Context, layout, ref string) (string, error) {
+	return ofRack{m.Client, m.host}.Push(ctx, layout, ref)
 }
 
 // known are registries with their credentials, as they were when they were read.

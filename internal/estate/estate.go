@@ -61,7 +61,7 @@ func (e *Estate) Holds(ctx context.Context, release string) (bool, error) {
 }
 
 // StartExternal records a build that runs, made elsewhere. Its repository has no host.
-// If ctx ends meanwhile, a build that was recorded comes with the error.
+// A build that was recorded and not answered comes with the error.
 func (e *Estate) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
 	b := rack.Build{App: app, Description: o.Description, GitSHA: o.GitSHA, Status: rack.BuildRunning, Started: time.Now().UTC(),
 		WildcardDomain: o.WildcardDomain != nil && *o.WildcardDomain}
@@ -71,10 +71,8 @@ func (e *Estate) StartExternal(ctx context.Context, app string, o rack.BuildOpti
 		switch {
 		case err == nil:
 			return b, nil
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || !isConflict(err):
 			return e.regret(ctx, b), err
-		case !isConflict(err):
-			return rack.Build{}, err
 		}
 	}
 }

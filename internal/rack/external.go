@@ -95,13 +95,13 @@ func (c *Client) StartExternal(ctx context.Context, app string, o BuildOptions) 
 }
 
 // endLost ends the builds that were recorded for this client and not answered, and
-// returns them. Of two clients that record builds alike at the same time, the other's
+// returns them. What the rack makes itself is none. Of two clients that record builds alike at the same time, the other's
 // gets its manifest soon.
 func (c *Client) endLost(ctx context.Context, app string, o BuildOptions, before []Build) ([]Build, error) {
 	lost := func() ([]Build, error) {
 		now, err := c.Builds(ctx, app, recent)
 		return slices.DeleteFunc(now, func(b Build) bool {
-			return b.Manifest != "" || b.Final() || !o.alike(b) || slices.ContainsFunc(before, func(old Build) bool { return old.ID == b.ID })
+			return b.Manifest != "" || b.Status != BuildCreated || b.Process != "" || !o.alike(b) || slices.ContainsFunc(before, func(old Build) bool { return old.ID == b.ID })
 		}), err
 	}
 	if found, err := lost(); err != nil || len(found) == 0 {

@@ -1,8 +1,12 @@
 package rack_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -78,6 +82,47 @@ func TestStartExternal(t *testing.T) {
 					t.Errorf("the password was said: %q", said.all())
 				}
 			})
+		})
+	}
+}
+
+// TestStartExternalSparesTheRack: a build that the rack makes itself of the same commit
+// is none whose answer was lost.
+func TestStartExternalSparesTheRack(t *testing.T) {
+	o := rack.BuildOptions{Description: "this one", GitSHA: "0123abc"}
+	for what, value := range map[string]string{"process": "build-web", "status": rack.BuildRunning} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newScene(t)
+			var source rack.Build
+			way := losing{times: 1, to: roundTripper(func(r *http.Request) (*http.Response, error) {
+				res, err := s.way.RoundTrip(r)
+				if err != nil || source.ID == "" || r.Method != http.MethodGet || r.URL.Path != "/apps/web/builds" {
+					return res, err
+				}
+				var builds []map[string]any
+				err = json.NewDecoder(res.Body).Decode(&builds)
+				for _, b := range builds {
+					if b["id"] == source.ID {
+						b[what] = value
+					}
+				}
+				text, err2 := json.Marshal(builds)
+				res.Body = io.NopCloser(bytes.NewReader(text))
+				return res, errors.Join(err, err2)
+			})}
+			way.left = func() {
+				var err error
+				if source, err = s.calm.CreateBuild(t.Context(), "web", "", rack.BuildOptions{External: true, Description: o.Description, GitSHA: o.GitSHA}); err != nil {
+					t.Error(err)
+				}
+			}
+			made, err := rack.New(direct(t), &way, nil).StartExternal(t.Context(), "web", o)
+			if err != nil || made.ID == source.ID {
+				t.Errorf("%s: made %+v, %v", what, made, err)
+			}
+			if b, err := s.calm.Build(t.Context(), "web", source.ID); err != nil || b.Status != rack.BuildCreated {
+				t.Errorf("%s: the rack's own is %+v, %v", what, b, err)
+			}
 		})
 	}
 }

@@ -28,7 +28,7 @@ var (
 	// sessionName is what STS takes.
 	// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	regionName  = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-\d+$`)
+	regionName  = regexp.MustCompile(`^[a-z]{2,4}(?:-[a-z]+)+-\d+$`)
 )
 
 // Bounds of the duration of a session, in seconds.

@@ -19,6 +19,7 @@ func TestAWSRole(t *testing.T) {
 	}{
 		{"nothing", nil, nil},
 		{"a region alone", map[string]string{"aws-region": "us-gov-west-1"}, nil},
+		{"a region of Europe's own", map[string]string{"aws-region": "eusc-de-east-1"}, nil},
 		{"all", map[string]string{"role-to-assume": role, "aws-region": "eu-central-1", "role-session-name": "web+7@shop", "role-duration-seconds": "900",
 			"audience": "us", "web-identity-token": "a.b.c"}, nil},
 		{"a path", map[string]string{"role-to-assume": "arn:aws-cn:iam::123456789012:role/teams/shop/ci", "role-duration-seconds": "43200"}, nil},

@@ -90,3 +90,10 @@ func (p patient) Push(ctx context.Context, layout, ref string) (string, error) {
 		}
 	}
 }
+
+// Note implements [bake.Mounter].
+func (p patient) Note(ctx context.Context, ref string) {
+	if m, ok := p.Registry.(bake.Mounter); ok {
+		m.Note(ctx, ref)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/rack"
@@ -43,6 +44,9 @@ type Estate interface {
 	Books
 	// Holds tells whether a release of the app is recorded there.
 	Holds(ctx context.Context, release string) (bool, error)
+	// Accept has the process sign in to registries as those say that were added to the
+	// rack. Before it is certain whose the estate is, they are a stranger's.
+	Accept()
 	// Images is the registry that the repository is in.
 	Images() bake.Registry
 	// Cache is the persistent build cache of the rack with what may be taken from it;
@@ -107,13 +111,30 @@ func (j Job) delivery(ctx context.Context, in BuildInputs, app rack.App) (d deli
 	return d, err
 }
 
+// unaskedLimit bounds a look at AWS that nobody has asked for: an endpoint that never
+// answers must not use up the time of the build.
+const unaskedLimit = 15 * time.Second
+
+// errUnasked is the error of a look that has taken longer.
+var errUnasked = fmt.Errorf("AWS could not be looked at within %s", unaskedLimit)
+
 // throughEstate has a build recorded in the estate of the rack, if that is found and
 // is the rack's.
 func (j Job) throughEstate(ctx context.Context, in BuildInputs, d *delivery) error {
-	e, err := j.findEstate(ctx, in.Target, in.Delivery == deliverByAWS)
+	asked, within := in.Delivery == deliverByAWS, ctx
+	if !asked {
+		var done context.CancelFunc
+		within, done = context.WithTimeoutCause(ctx, unaskedLimit, errUnasked)
+		defer done()
+	}
+	e, err := j.findEstate(within, in.Target, asked)
+	if err != nil && within.Err() != nil {
+		return context.Cause(within)
+	}
 	if err != nil {
 		return err
 	}
+	e.Accept()
 	d.way, d.books, d.images, d.estate, d.state = deliverByAWS, e, e.Images(), e, rememberedEstate
 	return nil
 }
@@ -137,14 +158,36 @@ func (j Job) findEstate(ctx context.Context, in Target, asked bool) (Estate, err
 		return nil, err
 	}
 	newest, err := j.Rack.Releases(ctx, in.App, 1)
-	if err != nil || len(newest) == 0 {
-		return e, err
+	if err != nil {
+		return nil, err
 	}
-	held, err := e.Holds(ctx, newest[0].ID)
-	if err == nil && !held {
-		err = fmt.Errorf("the stack %s that the credentials of AWS lead to is another rack than the one that is asked: it has no release %s of %s", system.Name, newest[0].ID, in.App)
+	return e, sameRack(ctx, e, EstateOrder{Rack: system.Name, App: in.App, Asked: asked}, newest)
+}
+
+// sameRack is an error unless an estate has the newest release of a rack, or neither
+// has one. Where nobody has asked for the estate, that is too little to know it by, and
+// what a build needs first has to be readable: by import it is not needed.
+func sameRack(ctx context.Context, e Estate, o EstateOrder, newest []rack.Release) error {
+	const other = "the stack %s that the credentials of AWS lead to is another rack than the one that is asked: it has "
+	if len(newest) > 0 {
+		held, err := e.Holds(ctx, newest[0].ID)
+		if err == nil && !held {
+			err = fmt.Errorf(other+"no release %s of %s", o.Rack, newest[0].ID, o.App)
+		}
+		if err != nil || o.Asked {
+			return err
+		}
 	}
-	return e, err
+	r, ok, err := e.NewestRelease(ctx, o.App)
+	switch {
+	case err != nil || len(newest) > 0:
+		return err
+	case ok:
+		return fmt.Errorf(other+"the release %s of %s, of which the rack that is asked has none", o.Rack, r.ID, o.App)
+	case !o.Asked:
+		return fmt.Errorf("%s has no release yet by which it could be told whether the stack %s is the rack that is asked", o.App, o.Rack)
+	}
+	return nil
 }
 
 // oneLine is an error as a part of a sentence.

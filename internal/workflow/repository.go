@@ -41,8 +41,13 @@ func (w *workshop) buildForRepository(ctx context.Context) (rack.Build, error) {
 	return made, nil
 }
 
+// forsaken is how long ago a build has begun at least that nobody is at any more: it
+// may be of a run whose limit is longer than that of this one, and CI systems let few
+// jobs run for longer.
+const forsaken = 24 * time.Hour
+
 // endForsaken ends builds of the app that were made elsewhere and whose makers were
-// killed with nobody to clear up: no run outlasts the limit that they all have, and
+// killed with nobody to clear up: hardly a run outlasts the time that is waited, and
 // a Rack lets a build run from its first moment, unlike one that is made elsewhere.
 // It is no reason to stop that it cannot be done.
 func (w *workshop) endForsaken(ctx context.Context) {
@@ -54,7 +59,7 @@ func (w *workshop) endForsaken(ctx context.Context) {
 		return // who may not look is told by what comes next
 	}
 	for _, b := range builds {
-		if b.Status != rack.BuildCreated || b.Process != "" || time.Since(b.Started) < w.in.Timeout {
+		if b.Status != rack.BuildCreated || b.Process != "" || b.Started.IsZero() || time.Since(b.Started) < max(w.in.Timeout, forsaken) {
 			continue
 		}
 		if now, err := w.settle(ctx, w.books, w.in.App, b.ID, func() (string, error) { return "", nil }); err == nil {
@@ -113,9 +118,9 @@ func (w *workshop) fill(ctx context.Context, b rack.Build, url string) (rack.Bui
 	}
 	images := w.images
 	if images == nil {
-		images = patient{w.engine.Registry(login), w.printf}
+		images = w.engine.Registry(login)
 	}
-	if _, err := w.bake(ctx, b.ID, repository, images); err != nil {
+	if _, err := w.bake(ctx, b.ID, repository, patient{images, w.printf}); err != nil {
 		return b, err
 	}
 	if w.entrypoint != "" {

@@ -32,6 +32,7 @@ const repositoryPassword = "pale@orchid/42%+x"
 type workbench struct {
 	build func(context.Context, io.Writer) error // nil for a build that succeeds
 	push  func(ref string) error                 // likewise
+	wraps bool                                   // for a v2 rack
 
 	mu     sync.Mutex
 	pushed []string
@@ -46,7 +47,13 @@ func (b *workbench) Build(ctx context.Context, _ image.Spec, log io.Writer) erro
 }
 
 func (b *workbench) Entrypoint(string) ([]string, error) { return []string{"/app"}, nil }
-func (b *workbench) Wrap(string) error                   { return errors.New("v3 racks put nothing into images") }
+
+func (b *workbench) Wrap(string) error {
+	if b.wraps {
+		return nil
+	}
+	return errors.New("v3 racks put nothing into images")
+}
 
 func (b *workbench) Registry(login workflow.Credentials) bake.Registry {
 	b.login = login
@@ -325,7 +332,14 @@ func TestRepositoryPasswordIsHidden(t *testing.T) {
 // as soon as nobody can be at it any more, and not before.
 func TestForsakenBuilds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOnsite(t, &workbench{}, nil)
+		var undated string
+		o := newOnsite(t, &workbench{}, func(to http.RoundTripper) http.RoundTripper {
+			return changing{to, func(res *http.Response) {
+				if res.Request.Method == http.MethodGet && res.Request.URL.Path == "/apps/shop/builds" {
+					without(t, res, undated, "started")
+				}
+			}}
+		})
 		left := func(released bool) string {
 			b, err := o.calm.StartExternal(t.Context(), "shop", rack.BuildOptions{Description: fmt.Sprint(time.Now())})
 			if err == nil && released {
@@ -340,12 +354,15 @@ func TestForsakenBuilds(t *testing.T) {
 			return b.ID
 		}
 		bare, released := left(false), left(true)
+		undated = left(false)
+		time.Sleep(24*time.Hour - o.in.Timeout)
+		longer := left(false) // may be of a run with another limit
 		time.Sleep(o.in.Timeout)
 		fresh := left(false)
 		if _, err := workflow.Build(t.Context(), o.job, o.in); err != nil {
 			t.Fatalf("%v\n%s", err, o.said)
 		}
-		for id, want := range map[string]string{bare: rack.BuildFailed, released: rack.BuildComplete, fresh: rack.BuildCreated} {
+		for id, want := range map[string]string{bare: rack.BuildFailed, released: rack.BuildComplete, fresh: rack.BuildCreated, longer: rack.BuildCreated, undated: rack.BuildCreated} {
 			if b, err := o.calm.Build(t.Context(), "shop", id); err != nil || b.Status != want || (b.Release != "") != (want == rack.BuildComplete) {
 				t.Errorf("build %+v, %v, want it to be %s", b, err, want)
 			}
@@ -354,6 +371,25 @@ func TestForsakenBuilds(t *testing.T) {
 			t.Errorf("said %d times:\n%s", n, o.said)
 		}
 	})
+}
+
+// without takes a field of one build out of a list of them.
+func without(t *testing.T, res *http.Response, id, field string) {
+	t.Helper()
+	var builds []map[string]any
+	if err := json.NewDecoder(res.Body).Decode(&builds); err != nil {
+		t.Error(err)
+	}
+	for _, b := range builds {
+		if b["id"] == id {
+			delete(b, field)
+		}
+	}
+	text, err := json.Marshal(builds)
+	if err != nil {
+		t.Error(err)
+	}
+	res.Body = io.NopCloser(bytes.NewReader(text))
 }
 
 // TestCacheThatTheEngineLacks: it is said before anything is begun.
@@ -393,4 +429,60 @@ func TestRegistryThatComesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bench is a workbench in the place of what a rack has on AWS; what that records the
+// rack itself has.
+type bench struct {
+	*rack.Client
+	images noting
+}
+
+// noting is a registry that has to hear of images.
+type noting struct {
+	bake.Registry
+	noted *[]string
+}
+
+func (n noting) Note(_ context.Context, ref string) { *n.noted = append(*n.noted, ref) }
+
+func (b *bench) Accept()                                     {}
+func (b *bench) Holds(context.Context, string) (bool, error) { return true, nil }
+func (b *bench) Images() bake.Registry                       { return b.images }
+func (b *bench) Cache(context.Context) (bake.Cache, error)   { return bake.Cache{}, nil }
+
+func (b *bench) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
+	made, err := b.Client.StartExternal(ctx, app, o)
+	made.Repository = "ecr.test/office/shop"
+	return made, err
+}
+
+// TestRegistryOnAWSComesBack: what a rack has on AWS is waited for as well, and still
+// hears of the images that others are built from.
+func TestRegistryOnAWSComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &workbench{wraps: true}
+		b.push = func(string) error {
+			if len(b.pushed) < 3 {
+				return &workflow.DeliveryError{Host: "ecr.test", Status: 503, Err: errors.New("not now")}
+			}
+			return nil
+		}
+		o := newOnsite(t, b, func(to http.RoundTripper) http.RoundTripper {
+			return changing{to, func(res *http.Response) {
+				if res.Request.URL.Path == "/apps/shop" {
+					text, _ := io.ReadAll(res.Body)
+					res.Body = io.NopCloser(strings.NewReader(strings.Replace(string(text), `"generation":"3"`, `"generation":"2"`, 1)))
+				}
+			}}
+		})
+		e := &bench{o.calm, noting{b, new([]string)}}
+		o.job.Estate = func(context.Context, workflow.EstateOrder) (workflow.Estate, error) { return e, nil }
+		o.in.Delivery = "aws"
+		o.in.Context, o.in.Manifest = tree(t, map[string]string{"convox.yml": "services:\n  web:\n    build: .\n", "Dockerfile": "FROM ecr.test/base:1\n"}), "convox.yml"
+		made, err := workflow.Build(t.Context(), o.job, o.in)
+		if err != nil || len(b.pushed) != 3 || made.Status != rack.BuildComplete || fmt.Sprint(*e.images.noted) != "[ecr.test/base:1]" {
+			t.Errorf("%d tries, noted %q, %v, %s\n%s", len(b.pushed), *e.images.noted, err, made.Status, o.said)
+		}
+	})
 }
