@@ -22,10 +22,10 @@ var mayImport = map[string][]string{
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/estate", "internal/image", "internal/image/*",
 		"internal/manifest", "internal/oidc", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":        {"internal/rackd", "internal/rackd/vault", "internal/rack"},
-	"internal/rackd/dynamodb":    {"internal/rackd", "internal/rackd/vault", "internal/rack"},
-	"internal/rackd/kms":         {"internal/rackd/vault"},
+	"internal/rackd/dynamodb":    {"internal/rackd", "internal/rackd/vault", "internal/rack", "internal/refusal"},
+	"internal/rackd/kms":         {"internal/rackd/vault", "internal/refusal"},
 	"internal/rackd/kms/kmstest": nil, // a stand-in for tests
-	"internal/rackd/s3":          {"internal/rackd", "internal/rack"},
+	"internal/rackd/s3":          {"internal/rackd", "internal/rack", "internal/refusal"},
 	"internal/rackd/s3/s3test":   nil, // a stand-in for tests
 	"internal/rackd/storetest":   {"internal/rackd", "internal/rack"},
 	"internal/rackd/vault":       nil,
@@ -33,7 +33,8 @@ var mayImport = map[string][]string{
 		"internal/commit", "internal/summary"},
 	"internal/rackd":                   {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/image", "internal/container"},
 	"internal/bake":                    {"internal/manifest", "internal/image"},
-	"internal/estate":                  {"internal/rack", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3", "internal/rackd/vault"},
+	"internal/refusal":                 nil,
+	"internal/estate":                  {"internal/rack", "internal/rackd/dynamodb", "internal/rackd/kms", "internal/rackd/s3", "internal/rackd/vault", "internal/refusal"},
 	"internal/estate/estatetest":       nil, // a stand-in for tests
 	"internal/image/buildkit":          {"internal/image"},
 	"internal/image/buildkit/embedded": {"internal/image"},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 	"internal/carried":                 nil,
 	"internal/carried/pack":            nil,
 	"internal/registry":                nil,
-	"internal/registry/ecr":            {"internal/registry"},
+	"internal/registry/ecr":            {"internal/registry", "internal/refusal"},
 	"internal/registry/ecr/ecrtest":    {"internal/registry"}, // a stand-in for tests
 	"internal/summary":                 nil,
 

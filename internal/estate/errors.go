@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // Kinds of what AWS refuses; errors.Is finds them.
@@ -30,30 +31,18 @@ func explain(ctx context.Context, err error, action, on string) error {
 	if !ok {
 		return fmt.Errorf("AWS cannot be asked (%s on %s): %w", action, on, err)
 	}
-	code, text := answer.ErrorCode(), oneLine(answer.ErrorMessage())
+	code, text := answer.ErrorCode(), refusal.OneLine(answer.ErrorMessage())
 	switch {
 	case isMissing(code, text):
 		return fmt.Errorf("%w: %s", ErrNoStack, strings.TrimPrefix(on, "the stack "))
 	case slices.Contains([]string{"AccessDenied", "AccessDeniedException", "AuthorizationError"}, code):
 		who := ""
-		if m := denied.FindStringSubmatch(text); m != nil {
-			who = " to " + m[1]
+		if user, _, _ := refusal.Denied(text); user != "" {
+			who = " to " + user
 		}
 		return fmt.Errorf("AWS: %w: grant %s on %s%s", ErrDenied, action, on, who)
 	case slices.Contains([]string{"InvalidClientTokenId", "SignatureDoesNotMatch", "IncompleteSignature", "MissingAuthenticationToken", "ExpiredToken", "RequestExpired"}, code):
 		return fmt.Errorf("AWS: %w that it takes: %s (%s on %s)", ErrNoCredentials, code, action, on)
 	}
 	return fmt.Errorf("AWS: %s: %s (%s on %s)", code, text, action, on)
-}
-
-// denied are the words in which AWS says who may not do something.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var denied = regexp.MustCompile(`User: (arn:\S+) is not authorized`)
-
-// maxText is how much of a message an error repeats, in bytes.
-const maxText = 1 << 10
-
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 }

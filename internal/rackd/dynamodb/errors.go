@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // Kinds of what goes wrong with DynamoDB; errors.Is finds them in an [*Error].
@@ -77,10 +78,6 @@ var kinds = map[string]error{
 	"ThrottlingException":                    ErrThrottled,
 }
 
-// denied are the words in which AWS says who may not do something.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var denied = regexp.MustCompile(`User: (arn:\S+) is not authorized`)
-
 // explain says what an error of the API is. Answers about signatures are left out:
 // they repeat the request, with its token.
 func explain(ctx context.Context, err error, c call) error {
@@ -97,17 +94,15 @@ func explain(ctx context.Context, err error, c call) error {
 	kind, known := kinds[answer.ErrorCode()]
 	switch {
 	case !known:
-		return c.failed(errOther, oneLine(answer.ErrorCode()+": "+answer.ErrorMessage()))
+		return c.failed(errOther, refusal.OneLine(answer.ErrorCode()+": "+answer.ErrorMessage()))
 	case kind == ErrDenied:
 		e := c.failed(kind, "")
-		if m := denied.FindStringSubmatch(answer.ErrorMessage()); m != nil {
-			e.User = m[1]
-		}
+		e.User, _, _ = refusal.Denied(answer.ErrorMessage())
 		return e
 	case kind == ErrNoCredentials:
 		return c.failed(kind, answer.ErrorCode())
 	}
-	return c.failed(kind, oneLine(answer.ErrorMessage()))
+	return c.failed(kind, refusal.OneLine(answer.ErrorMessage()))
 }
 
 // unsigned tells why a call failed before it was made, if that is since there are no
@@ -118,13 +113,5 @@ func unsigned(err error) (string, bool) {
 		return "", false
 	}
 	_, why, ok := strings.Cut(operation.Err.Error(), "get credentials: ") // the SDK has no type for it
-	return oneLine(why), ok
-}
-
-// maxText is how much of a message an error repeats, in bytes.
-const maxText = 1 << 10
-
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
+	return refusal.OneLine(why), ok
 }

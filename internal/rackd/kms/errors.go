@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // Kinds of what goes wrong with KMS; errors.Is finds them in an [*Error].
@@ -69,12 +70,12 @@ func (k *Key) explain(ctx context.Context, err error, action string) error {
 	if !ok {
 		return fmt.Errorf("KMS cannot be asked (%s, key %s): %w", action, k.name, err)
 	}
-	e := &Error{Kind: kindOf(api.ErrorCode()), Key: k.name, Action: action, Text: tidy(api.ErrorMessage())}
+	e := &Error{Kind: kindOf(api.ErrorCode()), Key: k.name, Action: action, Text: refusal.OneLine(api.ErrorMessage())}
 	if e.Kind == errOther {
 		e.Text = strings.TrimPrefix(api.ErrorCode()+": "+e.Text, ": ")
 	}
-	if m := denial.FindStringSubmatch(e.Text); m != nil && e.Kind == ErrDenied {
-		e.User, e.Action, e.Resource = m[1], m[2], m[3]
+	if user, what, on := refusal.Denied(e.Text); what != "" && e.Kind == ErrDenied {
+		e.User, e.Action, e.Resource = user, what, on
 	}
 	return e
 }
@@ -99,19 +100,6 @@ func kindOf(code string) error {
 		return errCiphertext
 	}
 	return errOther
-}
-
-// denial are the words in which AWS says that somebody may not do something.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var denial = regexp.MustCompile(`User: (arn:[^\s]+) is not authorized to perform: (kms:[A-Za-z]+)(?: on resource: ([^\s]+))?`)
-
-// maxText is how much of a message an error repeats, in bytes.
-const maxText = 1 << 10
-
-// tidy makes one line of what another says.
-func tidy(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 }
 
 // Permission is one action that an IAM policy has to allow on the key.

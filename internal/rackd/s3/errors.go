@@ -1,10 +1,10 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // Kinds of what goes wrong with S3; errors.Is finds them in an [*Error].
@@ -107,15 +108,12 @@ func (s *Store) explain(ctx context.Context, err error, action, name string) err
 
 // refusal is the error for a code of S3 and its words.
 func (s *Store) refusal(code, text, action, name string) error {
-	e := &Error{Kind: kindOf(code), Bucket: s.bucket, Action: action, Resource: s.arn(name), Text: tidy(text)}
+	e := &Error{Kind: kindOf(code), Bucket: s.bucket, Action: action, Resource: s.arn(name), Text: refusal.OneLine(text)}
 	if e.Kind == errOther {
 		e.Text = strings.TrimPrefix(code+": "+e.Text, ": ")
 	}
-	if m := denial.FindStringSubmatch(e.Text); m != nil && e.Kind == ErrDenied {
-		e.User, e.Action = m[1], m[2]
-		if m[3] != "" {
-			e.Resource = m[3]
-		}
+	if user, what, on := refusal.Denied(e.Text); what != "" && e.Kind == ErrDenied {
+		e.User, e.Action, e.Resource = user, what, cmp.Or(on, e.Resource)
 	}
 	return e
 }
@@ -148,17 +146,4 @@ func kindOf(code string) error {
 		return ErrRegion
 	}
 	return errOther
-}
-
-// denial are the words in which AWS says that somebody may not do something.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var denial = regexp.MustCompile(`User: (arn:[^\s]+) is not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)(?: on resource: "?([^\s"]+)"?)?`)
-
-// maxText is how much of a message an error repeats, in bytes.
-const maxText = 1 << 10
-
-// tidy makes one line of what another says.
-func tidy(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/convox-ci/convox-ci/internal/rackd"
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // Options are what a [Store] is made of.
@@ -86,7 +87,7 @@ func (s *Store) Check(ctx context.Context) error {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		return &Error{Kind: ErrNoCredentials, Bucket: s.bucket, Text: tidy(err.Error())}
+		return &Error{Kind: ErrNoCredentials, Bucket: s.bucket, Text: refusal.OneLine(err.Error())}
 	}
 	return s.look(ctx, nil)
 }

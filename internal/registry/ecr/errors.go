@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/convox-ci/convox-ci/internal/refusal"
 	"github.com/convox-ci/convox-ci/internal/registry"
 )
 
@@ -95,7 +97,7 @@ func explainAPI(ctx context.Context, err error, c call) error {
 	if !ok {
 		return fmt.Errorf("ECR cannot be asked (%s): %w", e.Action, err)
 	}
-	e.Text = tidy(api.ErrorMessage())
+	e.Text = refusal.OneLine(api.ErrorMessage())
 	e.Kind = kindOf(api.ErrorCode(), e.Text)
 	if e.Kind == errOther {
 		e.Text = strings.TrimPrefix(api.ErrorCode()+": "+e.Text, ": ")
@@ -161,7 +163,7 @@ func explainAnswer(answer *transport.Error) *Error {
 	e := &Error{}
 	code := ""
 	if len(answer.Errors) > 0 {
-		code, e.Text = string(answer.Errors[0].Code), tidy(answer.Errors[0].Message)
+		code, e.Text = string(answer.Errors[0].Code), refusal.OneLine(answer.Errors[0].Message)
 	}
 	switch {
 	case code == "NAME_UNKNOWN":
@@ -183,29 +185,11 @@ func explainAnswer(answer *transport.Error) *Error {
 	return e
 }
 
-// denial are the words in which AWS says that somebody may not do something.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-var denial = regexp.MustCompile(`User: (arn:[^\s]+) is not authorized to perform: (ecr:[A-Za-z]+)(?: on resource: ([^\s]+))?`)
-
 // refine takes who may not do what out of the words.
 func (e *Error) refine() {
-	m := denial.FindStringSubmatch(e.Text)
-	if e.Kind != ErrDenied || m == nil {
-		return
+	if user, action, resource := refusal.Denied(e.Text); e.Kind == ErrDenied && action != "" {
+		e.User, e.Action, e.Resource = user, action, cmp.Or(resource, e.Resource)
 	}
-	e.User, e.Action = m[1], m[2]
-	if m[3] != "" {
-		e.Resource = m[3]
-	}
-}
-
-// maxText is how much of a message an error repeats, in bytes.
-const maxText = 1 << 10
-
-// tidy makes one line of what another says.
-func tidy(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 }
 
 // pathOfRepository is what a path of the protocol begins with.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // FuzzDenial: whatever a registry says, an error of it is one line of UTF-8 that
@@ -12,13 +14,13 @@ import (
 func FuzzDenial(f *testing.F) {
 	f.Add("User: arn:aws:iam::123456789012:user/ci is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:us-east-1:123456789012:repository/web because")
 	f.Add("User: arn:aws:sts::1:assumed-role/a/b is not authorized to perform: ecr:GetAuthorizationToken\non resource: *")
-	f.Add(strings.Repeat("ä", maxText))
+	f.Add(strings.Repeat("ä", refusal.MaxText))
 	f.Add("User: arn:\xff is not authorized to perform: ecr:X")
 	f.Fuzz(func(t *testing.T, said string) {
-		e := &Error{Kind: ErrDenied, Text: tidy(said)}
+		e := &Error{Kind: ErrDenied, Text: refusal.OneLine(said)}
 		e.refine()
 		text := e.Error()
-		if !utf8.ValidString(text) || strings.ContainsAny(text, "\n\r") || len(text) > maxText+100 {
+		if !utf8.ValidString(text) || strings.ContainsAny(text, "\n\r") || len(text) > refusal.MaxText+100 {
 			t.Errorf("text is %q", text)
 		}
 		for _, part := range []string{e.Action, e.Resource, e.User} {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"github.com/convox-ci/convox-ci/internal/refusal"
 )
 
 // maxBatch is how many images one call may remove.
@@ -36,7 +38,7 @@ func (r *Registry) RemoveTags(ctx context.Context, app string, matches func(tag 
 			}
 			e := &Error{Kind: errOther, Action: "ecr:BatchDeleteImage", Resource: r.at.arn(repository.name), Text: string(f.FailureCode)}
 			if f.FailureReason != nil {
-				e.Text += ": " + tidy(*f.FailureReason)
+				e.Text += ": " + refusal.OneLine(*f.FailureReason)
 			}
 			return e
 		}
