@@ -186,10 +186,10 @@ func newFrontends(workers *worker.Controller) (map[string]frontend.Frontend, err
 // builder of a Rack does. The files of layers are handed over as well: a worker
 // that is closed leaves them open, and their database locked.
 func newWorker(ctx context.Context, o Options) (_ *base.Worker, layers io.Closer, err error) {
-	factory := snapshotter(o.Root)
-	open := factory.New
+	kind := snapshotter(o.Root)
+	factory := kind
 	factory.New = func(dir string) (snapshots.Snapshotter, error) {
-		s, err := open(dir)
+		s, err := openSnapshots(kind, dir)
 		layers = s
 		return s, err
 	}
