@@ -27,7 +27,7 @@ var mayImport = map[string][]string{
 	"internal/rackd/kms/kmstest": nil, // a stand-in for tests
 	"internal/rackd/s3":          {"internal/rackd", "internal/rack", "internal/refusal"},
 	"internal/rackd/s3/s3test":   nil, // a stand-in for tests
-	"internal/rackd/storetest":   {"internal/rackd", "internal/rack"},
+	"internal/rackd/storetest":   {"internal/rackd", "internal/rack", "internal/registry"},
 	"internal/rackd/vault":       nil,
 	"internal/workflow": {"internal/rack", "internal/source", "internal/manifest", "internal/bake", "internal/buildlog", "internal/ci", "internal/image", "internal/options",
 		"internal/commit", "internal/summary"},

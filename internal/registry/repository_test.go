@@ -23,6 +23,7 @@ import (
 type stock struct {
 	*testing.T
 	*registry.Repository
+	storage   *registry.Storage
 	dir, host string
 	client    registry.Client
 }
@@ -30,11 +31,11 @@ type stock struct {
 func newStock(t *testing.T) *stock {
 	t.Helper()
 	s := &stock{T: t, dir: t.TempDir()}
-	storage := registry.Embedded(t.Context(), s.dir, "")
-	r, err := storage.Repository("rack-build-cache")
+	s.storage = registry.Embedded(t.Context(), s.dir, "")
+	r, err := s.storage.Repository("rack-build-cache")
 	s.must(err)
 	s.Repository = r
-	h := httptest.NewServer(storage)
+	h := httptest.NewServer(s.storage)
 	t.Cleanup(h.Close)
 	s.host = strings.TrimPrefix(h.URL, "http://")
 	return s
@@ -172,22 +173,6 @@ func TestExpire(t *testing.T) {
 		t.Errorf("%d blobs are left of an empty repository", n)
 	}
 	mustPush(t, &s.client, base, s.cache("again"))
-}
-
-// TestRetain counts days from the push of each image.
-func TestRetain(t *testing.T) {
-	s := newStock(t)
-	s.create(false)
-	mustPush(t, &s.client, anImage(t), s.cache("old"))
-	s.age(25 * time.Hour)
-	mustPush(t, &s.client, anImage(t), s.cache("new"))
-	for _, step := range []struct {
-		days int
-		want []string
-	}{{0, []string{"new", "old"}}, {2, []string{"new", "old"}}, {1, []string{"new"}}} {
-		s.must(s.Retain(t.Context(), step.days))
-		s.wantTags(step.want...)
-	}
 }
 
 // TestSweepWaits: while somebody pushes, what is not needed any more stays.

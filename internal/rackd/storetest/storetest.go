@@ -1,4 +1,4 @@
-// Package storetest is what a rack relies on in its stores, as one test suite
+// Package storetest is what a rack relies on in its stores and its registry, as one test suite
 // for every way to keep them.
 package storetest
 

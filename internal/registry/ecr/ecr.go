@@ -36,7 +36,7 @@ type Service struct {
 
 	mu     sync.Mutex
 	loaded *aws.Config
-	own    map[string]place // registries that do not have a host of AWS, by host
+	own    map[string]*Registry // those that were opened, by host
 	tokens map[scope]*held
 	known  map[string]bool // repositories that are there, by host and name
 }
@@ -51,7 +51,7 @@ func New(o Options) *Service {
 	if o.Secret == nil {
 		o.Secret = func(string) {}
 	}
-	return &Service{config: o.Config, secret: o.Secret, now: o.Now, own: map[string]place{}, tokens: map[scope]*held{}, known: map[string]bool{}}
+	return &Service{config: o.Config, secret: o.Secret, now: o.Now, own: map[string]*Registry{}, tokens: map[scope]*held{}, known: map[string]bool{}}
 }
 
 // pair is an access key of AWS; the zero pair stands for the credentials that the
@@ -124,10 +124,10 @@ func (p place) id() *string {
 // at finds the place of a registry by its host.
 func (s *Service) at(host string) (place, bool) {
 	s.mu.Lock()
-	p, ok := s.own[host]
+	r, ok := s.own[host]
 	s.mu.Unlock()
-	if ok {
-		return p, true
+	if ok { // the host of a stand-in tells nothing
+		return r.at, true
 	}
 	return parseHost(host)
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// Registry is the registry on ECR in which a rack keeps what it builds. Its
-// repositories are made when they are pushed to.
+// Registry is the registry on ECR in which a rack keeps what it builds. The
+// repositories of its apps are made when they are pushed to.
 type Registry struct {
 	service *Service
 	host    string
@@ -50,11 +50,12 @@ func (s *Service) Open(ctx context.Context, host, path string) (*Registry, error
 			at = place{region: c.Region}
 		}
 	}
+	r := &Registry{s, host, path, at}
 	s.mu.Lock()
-	s.own[host] = at
+	s.own[host] = r
 	s.mu.Unlock()
 	s.keep(scope{place: at}, t)
-	return &Registry{s, host, path, at}, nil
+	return r, nil
 }
 
 // Name is what the names of the repositories of apps begin with: the host and the
@@ -73,18 +74,18 @@ func (r *Registry) Repository(name string) (*Repository, error) {
 }
 
 // Prepare implements [registry.Cloud]: what is to be pushed to must be there, as
-// far as the registry is one that was opened.
+// far as it is the repository of an app in a registry that was opened. Others are
+// made by whoever wants them: see [Repository].
 func (s *Service) Prepare(ctx context.Context, repository name.Repository) error {
 	host, path := repository.RegistryStr(), repository.RepositoryStr()
 	s.mu.Lock()
-	at, own := s.own[host]
+	r, own := s.own[host]
 	done := s.known[host+"/"+path]
 	s.mu.Unlock()
-	if !own || done {
+	if !own || done || !strings.HasPrefix(path, r.path+"/") {
 		return nil
 	}
-	r := &Repository{&Registry{service: s, host: host, at: at}, path}
-	if _, err := r.make(ctx, true); err != nil {
+	if _, err := (&Repository{r, path}).make(ctx, true); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -3,11 +3,8 @@ package ecr_test
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/convox-ci/convox-ci/internal/registry"
 	"github.com/convox-ci/convox-ci/internal/registry/ecr"
@@ -95,45 +92,6 @@ func TestRepositoriesOfApps(t *testing.T) {
 	other.fake.Endpoint = "https://" + awsHost
 	if _, err := other.named().Push(t.Context(), imageOf(t, 1), awsHost+"/office/web:1"); !errors.Is(err, ecr.ErrNoRepository) {
 		t.Errorf("push to a registry that is not the rack's: %v", err)
-	}
-}
-
-// TestTagsOverPages: the latest first, from all pages.
-func TestTagsOverPages(t *testing.T) {
-	l := start(t)
-	l.fake.PageSize = 2
-	r, c := l.open(t), l.cache(t)
-	create(t, c, false)
-	create(t, c, true)
-	var want []string
-	for i := range 5 {
-		tag := fmt.Sprintf("web.%d", i)
-		if _, err := l.client().Push(t.Context(), imageOf(t, 1), l.host+"/office-build-cache:"+tag); err != nil {
-			t.Fatal(err)
-		}
-		want = slices.Insert(want, 0, tag)
-		l.pass(time.Minute)
-	}
-	tags, err := c.Tags(t.Context())
-	if d := cmp.Diff(want, tags); err != nil || d != "" {
-		t.Errorf("tags, %v (-want +got):\n%s", err, d)
-	}
-	for i := range 5 {
-		if _, err := l.client().Push(t.Context(), imageOf(t, 1), fmt.Sprintf("%s/web:main.B%d", r.Name(), i)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := r.RemoveTags(t.Context(), "web", func(tag string) bool { return tag != "main.B3" }); err != nil {
-		t.Fatal(err)
-	}
-	if _, images, _ := l.fake.Has("office/web"); images != 1 {
-		t.Errorf("%d images are left of the app", images)
-	}
-	if _, err := l.client().Image(t.Context(), r.Name()+"/web:main.B3"); err != nil {
-		t.Errorf("the image that was to stay: %v", err)
-	}
-	if _, err := l.client().Image(t.Context(), r.Name()+"/web:main.B2"); !errors.Is(err, registry.ErrNotFound) || errors.Is(err, ecr.ErrNoRepository) {
-		t.Errorf("an image that was to go: %v", err)
 	}
 }
 
