@@ -75,7 +75,7 @@ func (o BuildOptions) For(app App) (told BuildOptions, unheeded []string) {
 }
 
 // plainWord is text that no shell takes for more than itself.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+-]+$`)
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+,-]+$`)
 
 // shellWord is text as one word of a shell.
 func shellWord(text string) string {
@@ -94,6 +94,12 @@ func CommandLine(words []string) string {
 		quoted[i] = shellWord(w)
 	}
 	return strings.Join(quoted, " ")
+}
+
+// EntrypointLine is the text that a build records of the words that an image starts
+// with. Of what is no text there is U+FFFD in it.
+func EntrypointLine(words []string) string {
+	return strings.ToValidUTF8(CommandLine(words), "\uFFFD")
 }
 
 // script is a command for a rack that has the shell of a container run a script.

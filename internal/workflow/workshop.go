@@ -134,7 +134,7 @@ func (w *workshop) bake(ctx context.Context, id, repository string, to bake.Regi
 		images, fault = baker.Bake(ctx, bake.Order{
 			App: w.in.App, Build: id, Source: w.tree(), Scratch: filepath.Join(w.dir, "images"), Manifest: w.manifest, Env: w.env,
 			Repository: repository, Cache: caches, Manner: bake.Manner{Development: w.in.Development, NoCache: w.in.NoCache.IsOn(), Unwrapped: w.v3},
-			Built: func(words []string) error { w.entrypoint = rack.CommandLine(words); return nil },
+			Built: func(words []string) error { w.entrypoint = rack.EntrypointLine(words); return nil },
 		}, log)
 		for _, i := range images {
 			fmt.Fprintf(log, "Image: %s@%s\n", i.Ref, i.Digest)

@@ -1,5 +1,5 @@
-// Package storetest is what a rack relies on in its stores and its registry, as one test suite
-// for every way to keep them.
+// Package storetest is what a rack relies on in its stores and its registry, as one
+// test suite for every way to keep them.
 package storetest
 
 import (
