@@ -60,8 +60,10 @@ func (c compiler) component(kind, name string, args map[string]any) ([]step, err
 	return c.steps(component["steps"], scope)
 }
 
+// executor finds one by its name in the orb, or by that which users have for it.
 func (c compiler) executor(name any) error {
 	s, _ := name.(string)
+	s = strings.TrimPrefix(s, alias)
 	if at(c.orb, "executors", s) == nil {
 		return fmt.Errorf("executors/%v is not in the orb", name)
 	}
@@ -230,7 +232,7 @@ func (c compiler) configuration(usage map[string]any) error {
 	jobs, _ := usage["jobs"].(map[string]any)
 	for name, job := range jobs {
 		executor, _ := at(job, "executor").(string)
-		if err := c.executor(strings.TrimPrefix(executor, alias)); err != nil {
+		if err := c.executor(executor); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if _, err := c.steps(at(job, "steps"), nil); err != nil {
