@@ -79,7 +79,7 @@ func newFaultsLab(t *testing.T) *faultsLab {
 		}
 		pass := httputil.NewSingleHostReverseProxy(to)
 		pass.Director = nil
-		pass.Rewrite = func(r *httputil.ProxyRequest) { r.SetURL(to) } // the host is that of the front: ECR names it
+		pass.Rewrite = func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host } // which ECR names
 		service := strings.ToLower(name)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.front(w, r, service, pass) }))
 		server.Config.SetKeepAlivesEnabled(false)
@@ -277,6 +277,23 @@ func denies(action, on string) string {
 	return "User: " + ecrtest.User + " is not authorized to perform: " + action + " on resource: " + on + " because no identity-based policy allows the " + action + " action"
 }
 
+// inForm gives an error of a service, of which the user may not do something, its form.
+func inForm(service, message string) answer {
+	switch service {
+	case "dynamodb":
+		return inDynamo("AccessDeniedException", message)
+	case "s3":
+		return inXML(http.StatusForbidden, "AccessDenied", message)
+	case "cloudformation":
+		return inQuery(http.StatusForbidden, "AccessDenied", message)
+	case "sns":
+		return inQuery(http.StatusForbidden, "AuthorizationError", message)
+	case "registry":
+		return byRegistry(http.StatusForbidden, "DENIED", message)
+	}
+	return inJSON(http.StatusBadRequest, "AccessDeniedException", message)
+}
+
 // lost does what is asked for, and breaks the connection in place of an answer.
 func lost(_ http.ResponseWriter, r *http.Request, pass http.Handler) {
 	pass.ServeHTTP(httptest.NewRecorder(), r)
@@ -291,15 +308,41 @@ func first(do func()) answer {
 	}
 }
 
-// maker is an engine that makes images of three layers by hand.
-type maker struct{ onsite }
+// maker is an engine that makes images of three layers by hand, with a word in each.
+type maker struct {
+	onsite
+	word string
+}
+
+func newMaker(word string) maker {
+	programs := func(string) ([]byte, error) { return []byte("a program"), nil }
+	return maker{onsite{Wrapper: &entry.Wrapper{Programs: programs}, keys: authn.DefaultKeychain}, word}
+}
+
+// digest is that of the image as it has to be pushed.
+func (m maker) digest(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := errors.Join(m.Build(t.Context(), image.Spec{Layout: dir}, nil), m.Wrap(dir)); err != nil {
+		t.Fatal(err)
+	}
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return manifest.Manifests[0].Digest.String()
+}
 
 // Build implements [image.Builder].
-func (maker) Build(_ context.Context, s image.Spec, _ io.Writer) error {
+func (m maker) Build(_ context.Context, s image.Spec, _ io.Writer) error {
 	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	var err error
-	for _, text := range []string{"first layer", "second layer", "third layer"} {
-		if img, err = mutate.AppendLayers(img, static.NewLayer([]byte(text), types.OCILayer)); err != nil {
+	for _, number := range []string{"first ", "second ", "third "} {
+		if img, err = mutate.AppendLayers(img, static.NewLayer([]byte(number+m.word), types.OCILayer)); err != nil {
 			return err
 		}
 	}
@@ -322,9 +365,9 @@ type delivered struct {
 	left    string // what is remembered for the last stage of the step
 }
 
-// deliver makes a build and has it delivered by AWS, on a clock of its own that begins
-// now.
-func (l *faultsLab) deliver(t *testing.T) (d delivered) {
+// deliver makes a build with an engine and has it delivered by AWS, on a clock of its
+// own that begins now.
+func (l *faultsLab) deliver(t *testing.T, engine maker) (d delivered) {
 	now := time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(now))
@@ -335,10 +378,7 @@ func (l *faultsLab) deliver(t *testing.T) (d delivered) {
 		job := workflow.Job{
 			Log: console, Outputs: console, Estate: p.openEstate,
 			Commit: func(context.Context, string) commit.Commit { return commit.Commit{SHA: "0123abcd"} },
-			Engine: func(context.Context) (workflow.Engine, error) {
-				programs := func(string) ([]byte, error) { return []byte("a program"), nil }
-				return maker{onsite{Wrapper: &entry.Wrapper{Programs: programs}, keys: authn.DefaultKeychain}}, nil
-			},
+			Engine: func(context.Context) (workflow.Engine, error) { return engine, nil },
 			Remember: func(name, value string) error {
 				if name == "estate" {
 					d.left = value
@@ -363,28 +403,18 @@ func (l *faultsLab) deliver(t *testing.T) (d delivered) {
 // plain is what was printed without what differs from run to run.
 func (l *faultsLab) plain(text string, d delivered) string {
 	endpoint := func(name string) string { return strings.TrimPrefix(os.Getenv("AWS_ENDPOINT_URL_"+name), "http://") }
-	pairs := []string{endpoint("ECR"), "HOST", l.key, "KEY"}
+	pairs := []string{endpoint("ECR"), "HOST", l.key, "KEY", l.topic, "TOPIC"}
 	if d.build != "" {
 		pairs = append(pairs, d.build, "BUILD", "R"+d.build[1:], "RELEASE")
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// lines are those that begin with a word.
-func lines(text, word string) (all []string) {
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, word) {
-			all = append(all, strings.TrimSpace(strings.TrimPrefix(line, word)))
-		}
-	}
-	return all
-}
-
 // became is what is recorded of a delivery in the end: nothing (-), a build that has
 // failed with its log (failed) or without (failed, no log), one that still runs and is
 // left to the last stage of the step (left), or one that is complete, with its release,
 // its log, and its image under the tag of the build.
-func (l *faultsLab) became(d delivered, digest string) string {
+func (l *faultsLab) became(d delivered, repository, digest string) string {
 	l.Helper()
 	if d.build == "" {
 		return "-"
@@ -395,7 +425,7 @@ func (l *faultsLab) became(d delivered, digest string) string {
 	}
 	log := l.log(d.build)
 	r, released := l.records().Release(l.Context(), "web", "R"+d.build[1:])
-	pushed := l.fake.Digest(appRepo, "web."+d.build)
+	pushed := l.fake.Digest(repository, "web."+d.build)
 	switch {
 	case b.Status == rack.BuildComplete && released == nil && b.Release == r.ID && r.Build == b.ID && b.Logs != "" && !b.Ended.IsZero() && pushed == digest && d.left == "" &&
 		strings.Contains(log, "@"+digest) && !strings.Contains(log, "ERROR: "):
