@@ -4,7 +4,6 @@ package app
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -37,7 +36,10 @@ const (
 	goneRepo  = "office/gone"
 )
 
-const user = " to " + ecrtest.User
+const (
+	user      = " to " + ecrtest.User
+	immutable = "ECR: immutable tag: The image tag 'web.BUILD' already exists in the 'office/fixed' repository and cannot be overwritten because the tag is immutable."
+)
 
 // denial is a row where one permission is missing at one of the places of
 // [estate.Permissions]. want is the error but for who was not let.
@@ -81,10 +83,13 @@ func denials(l *faultsLab) []awsFault {
 	bucketKey := denial(l, "kms:GenerateDataKey", estate.OnBucketKey, "failed, no log", objects+"kms:GenerateDataKey on KEY")
 	bucketKey.warns = []string{noLog + bucketKey.want}
 	layers := denial(l, "ecr:BatchCheckLayerAvailability", estate.OnRepository, "failed", "")
+	looks := denial(l, "ecr:BatchGetImage", estate.OnRepository, "failed", "") // which is needed where an image may be there
+	looks.meets = append(looks.meets, hurdle{call: "ecr:PutImage", times: 1, answer: lost})
+	looks.set, looks.want = pushTo(fixedRepo), "build BUILD failed: push HOST/office/fixed:web.BUILD: "+immutable
 	layers.want = push + "ecr:BatchCheckLayerAvailability on the repository office/web" // the answer to HEAD has no words
 	told := denial(l, "sns:Publish", estate.OnTopic, "complete", "")
 	told.status, told.want = 0, ""
-	told.warns = []string{"those who listen to the rack were not told of the build: AWS: access denied: grant sns:Publish on " + l.topic + user}
+	told.warns = []string{"those who listen to the rack were not told of the build: AWS: access denied: grant sns:Publish on TOPIC" + user}
 	logins := denial(l, "s3:ListBucket", estate.OnRackBucket, "complete", "")
 	logins.status, logins.want = 0, ""
 	return []awsFault{
@@ -102,7 +107,7 @@ func denials(l *faultsLab) []awsFault {
 		denial(l, "kms:Decrypt", estate.OnBucketKey, "-", env+objects+"kms:Decrypt on KEY"),
 		denial(l, "s3:GetObject", estate.OnSecrets, "-", env+objects+"s3:GetObject on arn:aws:s3:::"+appBucket+"/releases/RELEASE/env"),
 		denial(l, "s3:PutObject", estate.OnSecrets, "failed", objects+"s3:PutObject on arn:aws:s3:::"+appBucket+"/releases/RELEASE/env"),
-		log, bucketKey, layers, told, logins,
+		log, bucketKey, layers, looks, told, logins,
 		denial(l, "ecr:GetAuthorizationToken", estate.Anywhere, "-", "ECR: access denied: grant ecr:GetAuthorizationToken on *"),
 		denial(l, "ecr:InitiateLayerUpload", estate.OnRepository, "failed", push+"ecr:InitiateLayerUpload"+repo),
 		denial(l, "ecr:UploadLayerPart", estate.OnRepository, "failed", push+"ecr:UploadLayerPart"+repo),
@@ -110,9 +115,6 @@ func denials(l *faultsLab) []awsFault {
 		denial(l, "ecr:PutImage", estate.OnRepository, "failed", push+"ecr:PutImage"+repo),
 	}
 }
-
-// later has faults come only with what follows the start of the build.
-const later = 4 // calls of DynamoDB
 
 // tokenFaults are rows about the token of ECR and the credentials of AWS.
 func tokenFaults(*faultsLab) []awsFault {
@@ -124,7 +126,7 @@ func tokenFaults(*faultsLab) []awsFault {
 		{name: "token expires before the image", set: expireWithin("ecr:PutImage"), became: "complete"},
 		{name: "token is not known any more", meets: []hurdle{{call: "ecr:CompleteLayerUpload", times: 1, answer: revoke}}, became: "complete"},
 		{name: "each token has expired", meets: []hurdle{{call: "ecr:PutImage", answer: byRegistry(http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again.")}},
-			status: 1, became: "failed", want: "build BUILD failed: push HOST/office/web:web.BUILD: ECR: expired (the token or the credentials): Your authorization token has expired. Reauthenticate and try again."},
+			status: 1, became: "failed", want: "build BUILD failed: push HOST/office/web:web.BUILD: ECR: expired: Your authorization token has expired. Reauthenticate and try again."},
 		{name: "credentials that nobody knows", meets: []hurdle{{call: "cloudformation:", answer: inQuery(http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")}},
 			status: 3, became: "-", want: "AWS: the credentials are not accepted: InvalidClientTokenId (cloudformation:DescribeStacks on the stack office)"},
 		{name: "credentials have expired", meets: []hurdle{{call: "cloudformation:", answer: stacks}},
@@ -138,7 +140,7 @@ func tokenFaults(*faultsLab) []awsFault {
 		{name: "credentials expire before DynamoDB", meets: []hurdle{{call: "dynamodb:", answer: items}},
 			status: 3, became: "-", want: env + "DynamoDB: the credentials have expired (dynamodb:Query on the index app.created of the table office-releases): " + expired},
 		{name: "credentials expire within the build", meets: []hurdle{{call: "dynamodb:UpdateItem", after: 2, answer: items}, {call: "s3:PutObject", answer: objects}},
-			status: 3, became: "left", want: "DynamoDB: the credentials have expired (dynamodb:UpdateItem on the table office-builds): " + expired,
+			status: 3, became: "left, then failed, no log", want: "DynamoDB: the credentials have expired (dynamodb:UpdateItem on the table office-builds): " + expired,
 			warns: []string{"the log of build BUILD could not be stored: S3: bucket " + appBucket + ": the credentials have expired (s3:PutObject): The provided token has expired.",
 				"build BUILD has ended, which could not be recorded: DynamoDB: the credentials have expired (dynamodb:UpdateItem on the table office-builds): " + expired}},
 	}
@@ -171,9 +173,11 @@ func passingFaults(*faultsLab) []awsFault {
 	const place = " (dynamodb:Query on the index app.created of the table office-releases): "
 	var all []awsFault
 	both := func(name, call string, a answer, became, want string, warns ...string) {
-		for _, n := range []int{1, 2} {
-			all = append(all, awsFault{name: fmt.Sprint(name, ", ", n, " times"), meets: []hurdle{{call: call, times: n, answer: a}}, became: "complete"})
+		times := 2
+		if strings.Contains(name, " fails") {
+			times = 1
 		}
+		all = append(all, awsFault{name: name + ", for a while", meets: []hurdle{{call: call, times: times, answer: a}}, became: "complete"})
 		f := awsFault{name: name + ", always", meets: []hurdle{{call: call, answer: a}}, status: 5, became: became, want: want, warns: warns}
 		if want == "" {
 			f.status = 0
@@ -197,11 +201,10 @@ func passingFaults(*faultsLab) []awsFault {
 	for _, call := range strings.Fields("dynamodb:PutItem dynamodb:UpdateItem dynamodb:GetItem s3:PutObject ecr:InitiateLayerUpload ecr:UploadLayerPart ecr:CompleteLayerUpload ecr:PutImage kms:GenerateDataKey") {
 		all = append(all, awsFault{name: "answer lost to " + call, meets: []hurdle{{call: call, times: 1, answer: lost}}, became: "complete"})
 	}
-	for name, after := range map[string]int{"at first": 1, "at the end": 4} { // after the one that only finds out whether it may be
-		stuck := awsFault{name: "DynamoDB throttles changes " + name, meets: []hurdle{{call: "dynamodb:UpdateItem", after: after, answer: inDynamo("ThrottlingException", much)}},
-			status: 5, became: "left", want: "DynamoDB: asked for more than the table allows (dynamodb:UpdateItem on the table office-builds): " + much,
-			warns: []string{"build BUILD has ended, which could not be recorded: it was tried for 30s"}}
-		all = append(all, stuck)
+	for became, after := range map[string]int{"left, then failed, no log": 1, "left, then complete": 4} { // after the one that only finds out whether it may be
+		all = append(all, awsFault{name: "DynamoDB throttles changes: " + became, meets: []hurdle{{call: "dynamodb:UpdateItem", after: after, answer: inDynamo("ThrottlingException", much)}},
+			status: 5, became: became, want: "DynamoDB: asked for more than the table allows (dynamodb:UpdateItem on the table office-builds): " + much,
+			warns: []string{"build BUILD has ended, which could not be recorded: it was tried for 30s"}})
 	}
 	return all
 }
@@ -214,7 +217,7 @@ func placeFaults(l *faultsLab) []awsFault {
 		{name: "no repository", set: pushTo(goneRepo), status: 1, became: "failed",
 			want: "build BUILD failed: push HOST/office/gone:web.BUILD: ECR: no such repository: The repository with name 'office/gone' does not exist in the registry with id '123456789012'"},
 		{name: "tag that cannot be moved", meets: []hurdle{{call: "ecr:PutImage", times: 1, answer: taken}}, set: pushTo(fixedRepo), status: 1, became: "failed",
-			want: "build BUILD failed: push HOST/office/fixed:web.BUILD: ECR: immutable tag: The image tag 'web.BUILD' already exists in the 'office/fixed' repository and cannot be overwritten because the tag is immutable."},
+			want: "build BUILD failed: push HOST/office/fixed:web.BUILD: " + immutable},
 		{name: "tag that cannot be moved, after a lost answer", meets: []hurdle{{call: "ecr:PutImage", times: 1, answer: lost}}, set: pushTo(fixedRepo), became: "complete"},
 		{name: "another region", meets: []hurdle{{call: "cloudformation:", answer: inQuery(400, "ValidationError", "Stack with id office does not exist")}}, set: inRegion("eu-west-1"), status: 1, became: "-",
 			want: "there is no stack office in eu-west-1, in the account of the credentials of AWS: are both, and the names of the rack and the app, right?"},
@@ -383,8 +386,8 @@ func (l *faultsLab) check(t *testing.T, row awsFault) {
 	}
 	l.meet()
 	unset()
-	if d.status != row.status || l.plain(said1(d.err), d) != row.want {
-		t.Errorf("status %d: %v\nwant %d: %s", d.status, l.plain(said1(d.err), d), row.status, row.want)
+	if d.status != row.status || l.plain(textOf(d.err), d) != row.want {
+		t.Errorf("status %d: %v\nwant %d: %s", d.status, l.plain(textOf(d.err), d), row.status, row.want)
 	}
 	if d.err != nil && (len(parts(d.err)) != 1 || strings.Count(d.printed, "error: ") != 1) {
 		t.Errorf("not one error:\n%s", d.printed)
@@ -402,7 +405,7 @@ func (l *faultsLab) check(t *testing.T, row awsFault) {
 		t.Errorf("warnings are %q, want %q", warns, row.warns)
 	}
 	repository := appRepo
-	if strings.HasPrefix(row.name, "tag that cannot be moved") {
+	if strings.Contains(d.printed, "/"+fixedRepo+":") {
 		repository = fixedRepo
 	}
 	if got := l.became(d, repository, engine.digest(t)); got != row.became {
@@ -413,8 +416,8 @@ func (l *faultsLab) check(t *testing.T, row awsFault) {
 	}
 }
 
-// said1 is the text of an error, "" for none.
-func said1(err error) string {
+// textOf is the text of an error, "" for none.
+func textOf(err error) string {
 	if err == nil {
 		return ""
 	}
