@@ -58,7 +58,7 @@ type faultsLab struct {
 
 // hurdle is a fault that calls meet.
 type hurdle struct {
-	call   string // of policies, with what it is on if that matters: "dynamodb:PutItem office-builds"
+	call   string // of policies, with what it is on if that matters, or a service: "dynamodb:PutItem office-builds", "s3:"
 	after  int    // so many calls that do not
 	times  int    // how many do; 0 for all
 	answer answer
@@ -129,18 +129,15 @@ func (l *faultsLab) meets(call string) answer {
 	l.frontMu.Lock()
 	defer l.frontMu.Unlock()
 	for _, f := range l.faults {
-		if call != f.call && !strings.HasPrefix(call, f.call+" ") && !(f.call == "" || strings.HasSuffix(f.call, ":") && strings.HasPrefix(call, f.call)) {
-			continue
-		}
-		if f.after > 0 {
+		same := call == f.call || strings.HasPrefix(call, f.call+" ") || strings.HasSuffix(f.call, ":") && strings.HasPrefix(call, f.call)
+		switch {
+		case !same || f.times > 0 && f.met == f.times:
+		case f.after > 0:
 			f.after--
-			continue
+		default:
+			f.met++
+			return f.answer
 		}
-		if f.times > 0 && f.met == f.times {
-			continue
-		}
-		f.met++
-		return f.answer
 	}
 	return nil
 }
@@ -300,14 +297,6 @@ func inForm(service, message string) answer {
 func lost(_ http.ResponseWriter, r *http.Request, pass http.Handler) {
 	pass.ServeHTTP(httptest.NewRecorder(), r)
 	panic(http.ErrAbortHandler)
-}
-
-// first does something before a call passes.
-func first(do func()) answer {
-	return func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
-		do()
-		pass.ServeHTTP(w, r)
-	}
 }
 
 // maker is an engine that makes images of two layers by hand, with a word in each.
