@@ -78,11 +78,9 @@ func newFaultsLab(t *testing.T) *faultsLab {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass := httputil.NewSingleHostReverseProxy(to)
-		pass.Director = nil
-		pass.Rewrite = func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host } // which ECR names
+		pass := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), // of those who do not wait for an answer
+			Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = r.In.Host }} // which ECR names
 		service := strings.ToLower(name)
-		pass.ErrorLog = log.New(io.Discard, "", 0) // of those who do not wait for an answer
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { l.front(w, r, service, pass) }))
 		server.Config.SetKeepAlivesEnabled(false)
 		t.Cleanup(server.Close)
