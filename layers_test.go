@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"cmd/convox-ci":  {"internal/app"},
 	"cmd/convox-env": {"internal/convoxenv"},
 	"internal/app": {"internal/bake", "internal/carried", "internal/ci", "internal/commit", "internal/container", "internal/deployment", "internal/estate", "internal/image", "internal/image/*",
-		"internal/manifest", "internal/oidc", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
+		"internal/manifest", "internal/oidc", "internal/options", "internal/rack", "internal/rackd", "internal/rackd/*", "internal/refusal", "internal/registry", "internal/registry/*", "internal/source", "internal/summary", "internal/workflow"},
 	"internal/rackd/disk":        {"internal/rackd", "internal/rackd/vault", "internal/rack"},
 	"internal/rackd/dynamodb":    {"internal/rackd", "internal/rackd/vault", "internal/rack", "internal/refusal"},
 	"internal/rackd/kms":         {"internal/rackd/vault", "internal/refusal"},

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,13 +33,14 @@ type cloudLab struct {
 	server  *httptest.Server
 	dir     string
 	environ []string
-	stop    func()    // the rack that runs
-	heard   io.Writer // of what racks say; once they have stopped, all was written
+	stop    func()       // the rack that runs
+	heard   io.Writer    // of what racks say; once they have stopped, all was written
+	ahead   atomic.Int64 // how much later it is at AWS than here, in nanoseconds
 }
 
 func newCloudLab(t *testing.T) *cloudLab {
 	l := &cloudLab{T: t, dir: t.TempDir(), heard: io.Discard}
-	l.fake = ecrtest.New(t.Context(), filepath.Join(l.dir, "ecr"), time.Now)
+	l.fake = ecrtest.New(t.Context(), filepath.Join(l.dir, "ecr"), func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) })
 	l.server = httptest.NewServer(l.fake)
 	t.Cleanup(l.server.Close)
 	none := filepath.Join(l.dir, "none")

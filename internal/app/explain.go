@@ -12,6 +12,7 @@ import (
 	"github.com/convox-ci/convox-ci/internal/manifest"
 	"github.com/convox-ci/convox-ci/internal/options"
 	"github.com/convox-ci/convox-ci/internal/rack"
+	"github.com/convox-ci/convox-ci/internal/refusal"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
@@ -140,6 +141,10 @@ func explain(err error, local bool) (status int, hint string) {
 		return exitInputs, ""
 	case errors.Is(err, rack.ErrUnavailable):
 		return exitUnavailable, "The rack was not reached or did not answer."
+	case errors.Is(err, refusal.ErrCredentials):
+		return exitAuth, "Are the credentials of AWS those of the Rack's account, and do they last to the end of the job?"
+	case errors.Is(err, refusal.ErrBusy):
+		return exitUnavailable, "AWS was asked again and again: nothing has to be changed, try later."
 	}
 	return exitFailed, ""
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
 	"github.com/convox-ci/convox-ci/internal/image/entry"
+	"github.com/convox-ci/convox-ci/internal/refusal"
 	"github.com/convox-ci/convox-ci/internal/registry"
-	"github.com/convox-ci/convox-ci/internal/registry/ecr"
 	"github.com/convox-ci/convox-ci/internal/workflow"
 )
 
@@ -76,8 +76,8 @@ func (r ofRack) Push(ctx context.Context, layout, ref string) (string, error) {
 	digest, err := r.Registry.Push(ctx, layout, ref)
 	if fault, ok := errors.AsType[*registry.Fault](err); ok {
 		err = &workflow.DeliveryError{Host: r.host, Status: fault.Status, Err: err}
-	} else if errors.Is(err, ecr.ErrThrottled) {
-		err = &workflow.DeliveryError{Host: r.host, Status: http.StatusTooManyRequests, Err: err}
+	} else if errors.Is(err, refusal.ErrBusy) {
+		err = &workflow.DeliveryError{Host: r.host, Status: http.StatusServiceUnavailable, Err: err}
 	}
 	return digest, err
 }

@@ -5,6 +5,7 @@ package estate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -65,16 +66,38 @@ func (e *Estate) Holds(ctx context.Context, release string) (bool, error) {
 func (e *Estate) StartExternal(ctx context.Context, app string, o rack.BuildOptions) (rack.Build, error) {
 	b := rack.Build{App: app, Description: o.Description, GitSHA: o.GitSHA, Status: rack.BuildRunning, Started: time.Now().UTC(),
 		WildcardDomain: o.WildcardDomain != nil && *o.WildcardDomain}
-	for {
+	if err := e.rehearse(ctx, b); err != nil {
+		return rack.Build{}, err
+	}
+	for range idTries {
 		b.ID = rack.NewID("B")
 		err := e.tables.AddBuild(ctx, b)
 		switch {
 		case err == nil:
 			return b, nil
-		case ctx.Err() != nil || !isConflict(err):
+		case ctx.Err() != nil || !isTaken(err):
 			return e.regret(ctx, b), err
 		}
 	}
+	return rack.Build{}, fmt.Errorf("DynamoDB has not taken a build under any of %d ids, since there was one each time", idTries)
+}
+
+// idTries is how many ids a build is tried to be recorded under; that a first one is
+// taken hardly ever happens.
+const idTries = 5
+
+// noBuild is the id of no build.
+const noBuild = "B"
+
+// rehearse makes sure that builds may be read and changed, by changing one that is not
+// there: what may be begun and not ended would be left running.
+func (e *Estate) rehearse(ctx context.Context, b rack.Build) error {
+	b.ID = noBuild
+	err := e.tables.ReplaceBuild(ctx, rack.Build{ID: noBuild}, b)
+	if errors.Is(err, rack.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // regretLimit bounds the look for a build that nobody waits for any more.
@@ -120,5 +143,12 @@ func (e *Estate) UpdateBuild(ctx context.Context, app, id string, ch rack.BuildC
 	if !ch.Ended.IsZero() {
 		b.Ended = ch.Ended.UTC()
 	}
-	return b, e.tables.ReplaceBuild(ctx, was, b)
+	switch err := e.tables.ReplaceBuild(ctx, was, b); {
+	case errors.Is(err, rack.ErrConflict):
+		return b, fmt.Errorf("build %s was ended by someone else meanwhile, or is being changed by another run: %w", id, rack.ErrConflict)
+	case errors.Is(err, rack.ErrNotFound):
+		return b, fmt.Errorf("build %s was removed by someone else: %w", id, rack.ErrConflict)
+	default:
+		return b, err
+	}
 }

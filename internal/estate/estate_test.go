@@ -85,12 +85,12 @@ func TestFindFaults(t *testing.T) {
 		return m
 	}
 	tests := map[string]func(f *estatetest.Fake, rack, app *string, config *aws.Config){
-		"there is no stack: other$":                  func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "other" },
-		"there is no stack: acme-api$":               func(_ *estatetest.Fake, _, a *string, _ *aws.Config) { *a = "api" },
-		`^"a/b" cannot be the name of a stack$`:      func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "a/b" },
-		`^"" cannot be the name of a stack$`:         func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "" },
-		`^"acme-w_b" cannot be the name of a stack$`: func(_ *estatetest.Fake, _, a *string, _ *aws.Config) { *a = "w_b" },
-		"AWS: no credentials of AWS that it takes: Inval": func(_ *estatetest.Fake, _, _ *string, c *aws.Config) {
+		"^there is no stack other in eu-central-1, in the account of the credentials of AWS: are both, and the names of the rack and the app, right[?]$": func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "other" },
+		"^there is no stack acme-api in eu-central-1, in": func(_ *estatetest.Fake, _, a *string, _ *aws.Config) { *a = "api" },
+		`^"a/b" cannot be the name of a stack$`:           func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "a/b" },
+		`^"" cannot be the name of a stack$`:              func(_ *estatetest.Fake, r, _ *string, _ *aws.Config) { *r = "" },
+		`^"acme-w_b" cannot be the name of a stack$`:      func(_ *estatetest.Fake, _, a *string, _ *aws.Config) { *a = "w_b" },
+		"AWS: the credentials are not accepted: Inval": func(_ *estatetest.Fake, _, _ *string, c *aws.Config) {
 			c.Credentials = credentials.NewStaticCredentialsProvider("other", "secret", "")
 		},
 		"AWS: access denied: grant cloudformation:DescribeStacks on the stack acme to " + estatetest.User: func(f *estatetest.Fake, _, _ *string, _ *aws.Config) {

@@ -90,11 +90,15 @@ func (s finder) stack(ctx context.Context, name string, tags map[string]string) 
 		return types.Stack{}, fmt.Errorf("%q cannot be the name of a stack", name)
 	}
 	out, err := s.api.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
-	if err := explain(ctx, err, "cloudformation:DescribeStacks", "the stack "+name); err != nil {
-		return types.Stack{}, err
+	err = explain(ctx, err, "cloudformation:DescribeStacks", "the stack "+name)
+	if err == nil && (len(out.Stacks) != 1 || aws.ToString(out.Stacks[0].StackName) != name) {
+		err = fmt.Errorf("%w %s", ErrNoStack, name)
 	}
-	if len(out.Stacks) != 1 || aws.ToString(out.Stacks[0].StackName) != name {
-		return types.Stack{}, fmt.Errorf("%w %s in %s", ErrNoStack, name, s.region)
+	if errors.Is(err, ErrNoStack) {
+		err = fmt.Errorf("%w in %s, in the account of the credentials of AWS: are both, and the names of the rack and the app, right?", err, s.region)
+	}
+	if err != nil {
+		return types.Stack{}, err
 	}
 	has := map[string]string{}
 	for _, t := range out.Stacks[0].Tags {

@@ -18,8 +18,10 @@ func (e *Estate) PutObject(ctx context.Context, app, key string, open func() (io
 	if err != nil {
 		return rack.Object{}, err
 	}
-	err = e.objects.PutObject(ctx, app, key, object)
-	return rack.Object{URL: "object://" + app + "/" + key}, errors.Join(err, object.Close())
+	if err := errors.Join(e.objects.PutObject(ctx, app, key, object), object.Close()); err != nil {
+		return rack.Object{}, err
+	}
+	return rack.Object{URL: "object://" + app + "/" + key}, nil
 }
 
 // event is what Racks tell those who listen to them.

@@ -67,7 +67,11 @@ func (e *Estate) MakeRelease(ctx context.Context, app string, o rack.ReleaseOpti
 	if err := e.objects.PutObject(ctx, app, envKey(r.ID), strings.NewReader(string(text))); err != nil {
 		return rack.Release{}, err
 	}
-	return r, e.tables.AddRelease(ctx, r)
+	err = e.tables.AddRelease(ctx, r)
+	if isTaken(err) {
+		err = fmt.Errorf("release %s was made by someone else meanwhile: %w", r.ID, rack.ErrConflict)
+	}
+	return r, err
 }
 
 // env reads the environment of a release.
@@ -133,4 +137,7 @@ func unlessMissing(err error) error {
 	return err
 }
 
-func isConflict(err error) bool { return errors.Is(err, rack.ErrConflict) }
+// isTaken tells whether something was there when it was to be stored, or had just been.
+func isTaken(err error) bool {
+	return errors.Is(err, rack.ErrConflict) || errors.Is(err, rack.ErrNotFound)
+}

@@ -1,6 +1,10 @@
 package refusal_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -28,6 +32,23 @@ func TestDenied(t *testing.T) {
 		if d := cmp.Diff(test.want, [3]string{u, a, r}); d != "" {
 			t.Errorf("%q (-want +got):\n%s", test.message, d)
 		}
+	}
+}
+
+// TestBusy: what a service, or the network, is to blame for is told from what it is not.
+func TestBusy(t *testing.T) {
+	for code, want := range map[string]bool{"ThrottlingException": true, "Throttling": true, "RequestThrottled": true, "SlowDown": true, "InternalServerError": true,
+		"ServiceUnavailable": true, "ServerException": true, "AccessDenied": false, "ValidationError": false, "NoSuchBucket": false, "": false} {
+		if got := refusal.IsBusy(code); got != want {
+			t.Errorf("%q: %v", code, got)
+		}
+	}
+	away := &url.Error{Op: "Post", URL: "https://kms.test", Err: io.ErrUnexpectedEOF}
+	if err := refusal.Unasked(fmt.Errorf("request: %w", away)); !errors.Is(err, refusal.ErrBusy) || !errors.Is(err, io.ErrUnexpectedEOF) || err.Error() != "request: "+away.Error() {
+		t.Errorf("of the network: %v", err)
+	}
+	if err := refusal.Unasked(io.ErrShortBuffer); err != io.ErrShortBuffer {
+		t.Errorf("of another kind: %v", err)
 	}
 }
 

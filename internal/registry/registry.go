@@ -119,7 +119,27 @@ func (c *Client) write(ctx context.Context, to name.Reference, img v1.Image) err
 			}
 		} // who may not take layers from there can still send them
 	}
-	return c.plain(ctx, remote.Write(to, img, c.options(ctx)...))
+	err := remote.Write(to, img, c.options(ctx)...)
+	if c.isThere(ctx, err, to, img) {
+		return nil
+	}
+	return c.plain(ctx, err)
+}
+
+// isThere tells of a push that was refused whether the tag has the image already: where
+// tags cannot be moved that is refused too, as when the answer to a push was lost and
+// it was made again.
+func (c *Client) isThere(ctx context.Context, refused error, to name.Reference, img v1.Image) bool {
+	answer, ok := errors.AsType[*transport.Error](refused)
+	if !ok || len(answer.Errors) == 0 || answer.Errors[0].Code != transport.TagInvalidErrorCode {
+		return false
+	}
+	there, err := remote.Head(to, c.options(ctx)...)
+	if err != nil {
+		return false
+	}
+	digest, err := img.Digest()
+	return err == nil && there.Digest == digest
 }
 
 // only opens the image of a layout that holds one.

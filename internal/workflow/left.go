@@ -105,30 +105,28 @@ func (j Job) endIn(ctx context.Context, books Books, app, id string) error {
 
 // settle records the end of a build that nobody makes any more, and returns it as
 // it is then. If its log was stored and its release was made, only the last word is
-// missing, and it is said; else it has failed, and log stores its log and gives the
-// URL of that, "" for none.
+// missing, and it is said; else it has failed, and log stores its log, which says why,
+// and gives the URL of that, "" for none.
 func (j Job) settle(ctx context.Context, books Books, app, id string, log func() (string, error)) (rack.Build, error) {
 	b, err := books.Build(ctx, app, id)
 	if err != nil || b.Final() {
 		return b, err
 	}
-	last := rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed}
-	if b.Logs == "" {
-		url, err := log()
+	if b.Logs != "" {
+		r, ok, err := books.ReleaseOf(ctx, app, id)
 		if err != nil {
-			j.Log.Warn("the log of build " + id + " could not be stored: " + err.Error())
+			return b, err
 		}
-		last.Logs = url
-		return books.UpdateBuild(ctx, app, id, last)
+		if ok {
+			return books.UpdateBuild(ctx, app, id, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
+		}
 	}
-	r, ok, err := books.ReleaseOf(ctx, app, id)
+	url, err := log()
 	if err != nil {
-		return b, err
+		j.Log.Warn("the log of build " + id + " could not be stored: " + err.Error())
+		url = ""
 	}
-	if ok {
-		last = rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete}
-	}
-	return books.UpdateBuild(ctx, app, id, last)
+	return books.UpdateBuild(ctx, app, id, rack.BuildChanges{Ended: time.Now(), Status: rack.BuildFailed, Logs: url})
 }
 
 func (j Job) endProcess(ctx context.Context, app, id string) error {

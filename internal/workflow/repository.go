@@ -148,7 +148,7 @@ func (w *workshop) faulted(err error) error {
 func (w *workshop) release(ctx context.Context, b rack.Build) (rack.Build, error) {
 	r, err := w.books.MakeRelease(ctx, b.App, rack.ReleaseOptions{Build: b.ID, Description: w.options.Description})
 	if err != nil {
-		return b, err
+		return b, w.faulted(err)
 	}
 	made, err := w.books.UpdateBuild(ctx, b.App, b.ID, rack.BuildChanges{Release: r.ID, Status: rack.BuildComplete})
 	if err != nil {
@@ -170,12 +170,15 @@ func (w *workshop) announce(ctx context.Context, b rack.Build) {
 // log is among them.
 const settleLimit = 30 * time.Second
 
+// errSettling is the error where they could not be said by then.
+var errSettling = fmt.Errorf("it was tried for %s", settleLimit)
+
 // giveUp ends a build that could not be brought to its end, also where the run was
 // cancelled. What the rack knows decides how: a build that has its release is
 // complete, whatever answer was lost.
 func (w *workshop) giveUp(ctx context.Context, b rack.Build, cause error) (rack.Build, error) {
 	cancelled := ctx.Err() != nil
-	within, done := context.WithTimeout(ctx, settleLimit)
+	within, done := context.WithTimeoutCause(ctx, settleLimit, errSettling)
 	if cancelled {
 		done()
 		within, done = cleanup(ctx)

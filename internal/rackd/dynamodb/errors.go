@@ -53,7 +53,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-func (e *Error) Unwrap() error { return e.Kind }
+// Unwrap gives the kind, and the kind that package refusal has for it.
+func (e *Error) Unwrap() []error {
+	switch e.Kind {
+	case ErrNoCredentials, ErrExpired:
+		return []error{e.Kind, refusal.ErrCredentials}
+	case ErrThrottled:
+		return []error{e.Kind, refusal.ErrBusy}
+	}
+	return []error{e.Kind}
+}
 
 // call is what was asked of the API: each names the permission that it needs.
 type call struct{ operation, table, index string }
@@ -89,10 +98,12 @@ func explain(ctx context.Context, err error, c call) error {
 		if text, ok := unsigned(err); ok {
 			return c.failed(ErrNoCredentials, text)
 		}
-		return fmt.Errorf("DynamoDB cannot be asked (dynamodb:%s on the table %s): %w", c.operation, c.table, err)
+		return fmt.Errorf("DynamoDB cannot be asked (dynamodb:%s on the table %s): %w", c.operation, c.table, refusal.Unasked(err))
 	}
 	kind, known := kinds[answer.ErrorCode()]
 	switch {
+	case !known && refusal.IsBusy(answer.ErrorCode()):
+		return c.failed(refusal.ErrBusy, refusal.OneLine(answer.ErrorCode()+": "+answer.ErrorMessage()))
 	case !known:
 		return c.failed(errOther, refusal.OneLine(answer.ErrorCode()+": "+answer.ErrorMessage()))
 	case kind == ErrDenied:

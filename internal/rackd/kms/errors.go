@@ -15,7 +15,8 @@ import (
 // Kinds of what goes wrong with KMS; errors.Is finds them in an [*Error].
 var (
 	ErrDenied        = errors.New("access denied")                              // the credentials are good and may not do it
-	ErrNoCredentials = errors.New("no credentials of AWS")                      // AWS does not know them, or they have expired
+	ErrNoCredentials = errors.New("no credentials of AWS")                      // AWS does not know them
+	ErrExpired       = errors.New("the credentials have expired")               // and there are no newer ones
 	ErrNoKey         = errors.New("no such key")                                // in the region that was asked
 	ErrUnusable      = errors.New("the key cannot be used")                     // it is switched off, about to be deleted, or not for this
 	ErrThrottled     = errors.New("it cannot answer just now, try again later") // for too many requests or a fault of its own, after the SDK has tried again
@@ -55,8 +56,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the kind.
-func (e *Error) Unwrap() error { return e.Kind }
+// Unwrap gives the kind, and the kind that package refusal has for it.
+func (e *Error) Unwrap() []error {
+	switch e.Kind {
+	case ErrNoCredentials, ErrExpired:
+		return []error{e.Kind, refusal.ErrCredentials}
+	case ErrThrottled:
+		return []error{e.Kind, refusal.ErrBusy}
+	}
+	return []error{e.Kind}
+}
 
 // explain says what an error of a call is.
 func (k *Key) explain(ctx context.Context, err error, action string) error {
@@ -68,7 +77,7 @@ func (k *Key) explain(ctx context.Context, err error, action string) error {
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return fmt.Errorf("KMS cannot be asked (%s, key %s): %w", action, k.name, err)
+		return fmt.Errorf("KMS cannot be asked (%s, key %s): %w", action, k.name, refusal.Unasked(err))
 	}
 	e := &Error{Kind: kindOf(api.ErrorCode()), Key: k.name, Action: action, Text: refusal.OneLine(api.ErrorMessage())}
 	if e.Kind == errOther {
@@ -87,9 +96,10 @@ func kindOf(code string) error {
 	switch {
 	case is("AccessDeniedException", "AccessDenied", "OptInRequired"):
 		return ErrDenied
-	case is("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationTokenException",
-		"ExpiredTokenException", "ExpiredToken", "RequestExpired"):
+	case is("UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationTokenException"):
 		return ErrNoCredentials
+	case is("ExpiredTokenException", "ExpiredToken", "RequestExpired"):
+		return ErrExpired
 	case is("NotFoundException", "InvalidArnException"):
 		return ErrNoKey
 	case is("DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException", "KeyUnavailableException"):

@@ -144,7 +144,7 @@ func TestErrors(t *testing.T) {
 			})
 		}, nil, s3.ErrNoCredentials, "S3: bucket rack-objects: no credentials of AWS: no role is given"},
 		"a server that fails": {func(l *lab, _ *s3.Options) { l.fake.Before(func(s3test.Call) s3test.Verdict { return s3test.Fail }) }, nil, nil,
-			"the answer of S3 is not expected (s3:ListBucket): InternalError: We encountered an internal error."},
+			"it cannot answer just now, also when it is asked again (s3:ListBucket): InternalError: We encountered an internal error."},
 		"a server that is not there": {func(l *lab, _ *s3.Options) { l.fake.Before(func(s3test.Call) s3test.Verdict { return s3test.Cut }) }, nil, nil,
 			"S3 cannot be asked (s3:ListBucket, bucket rack-objects): "},
 		"another app": {func(_ *lab, o *s3.Options) { o.App = "api" }, get, nil, "app web: the bucket is that of another app: s3://rack-objects/racks/office is for api alone"},

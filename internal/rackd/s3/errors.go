@@ -19,7 +19,7 @@ import (
 var (
 	ErrDenied        = errors.New("access denied")                    // the credentials are good and may not do it
 	ErrNoCredentials = errors.New("no credentials of AWS")            // none were found, or AWS does not know them
-	ErrExpired       = errors.New("expired")                          // the credentials, and there are no newer ones
+	ErrExpired       = errors.New("the credentials have expired")     // and there are no newer ones
 	ErrNoBucket      = errors.New("no such bucket")                   // in the region that was asked, or in any
 	ErrForeign       = errors.New("it belongs to another account")    // names of buckets are those of all accounts
 	ErrThrottled     = errors.New("asked too often")                  // after the SDK has tried again
@@ -59,8 +59,16 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap gives the kind.
-func (e *Error) Unwrap() error { return e.Kind }
+// Unwrap gives the kind, and the kind that package refusal has for it.
+func (e *Error) Unwrap() []error {
+	switch e.Kind {
+	case ErrNoCredentials, ErrExpired:
+		return []error{e.Kind, refusal.ErrCredentials}
+	case ErrThrottled:
+		return []error{e.Kind, refusal.ErrBusy}
+	}
+	return []error{e.Kind}
+}
 
 // arn is the name in policies of the bucket, or of what is in it.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-arn-format.html
@@ -90,7 +98,7 @@ func (s *Store) explain(ctx context.Context, err error, action, name string) err
 	}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return fmt.Errorf("S3 cannot be asked (%s, bucket %s): %w", action, s.bucket, err)
+		return fmt.Errorf("S3 cannot be asked (%s, bucket %s): %w", action, s.bucket, refusal.Unasked(err))
 	}
 	if slices.Contains([]string{"NoSuchKey", "NotFound"}, api.ErrorCode()) && name != "" {
 		return rack.ErrNotFound
@@ -109,7 +117,7 @@ func (s *Store) explain(ctx context.Context, err error, action, name string) err
 // refusal is the error for a code of S3 and its words.
 func (s *Store) refusal(code, text, action, name string) error {
 	e := &Error{Kind: kindOf(code), Bucket: s.bucket, Action: action, Resource: s.arn(name), Text: refusal.OneLine(text)}
-	if e.Kind == errOther {
+	if e.Kind == errOther || e.Kind == refusal.ErrBusy {
 		e.Text = strings.TrimPrefix(code+": "+e.Text, ": ")
 	}
 	if user, what, on := refusal.Denied(e.Text); what != "" && e.Kind == ErrDenied {
@@ -144,6 +152,8 @@ func kindOf(code string) error {
 		return ErrThrottled
 	case is("PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"):
 		return ErrRegion
+	case refusal.IsBusy(code):
+		return refusal.ErrBusy
 	}
 	return errOther
 }

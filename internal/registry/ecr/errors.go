@@ -64,8 +64,12 @@ func (e *Error) Error() string {
 // Unwrap gives the kind, and the kind that package registry has for it.
 func (e *Error) Unwrap() []error {
 	switch e.Kind {
-	case ErrDenied, ErrNoCredentials, ErrExpired:
+	case ErrDenied:
 		return []error{e.Kind, registry.ErrDenied}
+	case ErrNoCredentials, ErrExpired:
+		return []error{e.Kind, registry.ErrDenied, refusal.ErrCredentials}
+	case ErrThrottled:
+		return []error{e.Kind, refusal.ErrBusy}
 	case ErrNoRepository:
 		return []error{e.Kind, registry.ErrNotFound}
 	}
@@ -95,11 +99,11 @@ func explainAPI(ctx context.Context, err error, c call) error {
 	e := &Error{Kind: errOther, Action: "ecr:" + c.operation, Resource: c.resource()}
 	api, ok := errors.AsType[smithy.APIError](err)
 	if !ok {
-		return fmt.Errorf("ECR cannot be asked (%s): %w", e.Action, err)
+		return fmt.Errorf("ECR cannot be asked (%s): %w", e.Action, refusal.Unasked(err))
 	}
 	e.Text = refusal.OneLine(api.ErrorMessage())
 	e.Kind = kindOf(api.ErrorCode(), e.Text)
-	if e.Kind == errOther {
+	if e.Kind == errOther || e.Kind == refusal.ErrBusy {
 		e.Text = strings.TrimPrefix(api.ErrorCode()+": "+e.Text, ": ")
 	}
 	e.refine()
@@ -126,6 +130,8 @@ func kindOf(code, text string) error {
 		return ErrImmutable
 	case is("ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "TooManyRequestsException", "RequestLimitExceeded"):
 		return ErrThrottled
+	case refusal.IsBusy(code):
+		return refusal.ErrBusy
 	}
 	return errOther
 }
@@ -152,7 +158,14 @@ func (s *Service) Explain(err error) error {
 	if e.Kind == ErrNoRepository {
 		s.forget(host, repository)
 	}
-	if e.Resource == "" && repository != "" {
+	if e.Action == "" && e.Kind == ErrDenied {
+		e.Action = actionOf(answer.Request)
+	}
+	switch {
+	case e.Resource != "" || repository == "":
+	case at.account == "":
+		e.Resource = "the repository " + repository
+	default:
 		e.Resource = at.arn(repository)
 	}
 	return e
@@ -194,7 +207,18 @@ func (e *Error) refine() {
 
 // pathOfRepository is what a path of the protocol begins with.
 // https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints
-var pathOfRepository = regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests|tags)/`)
+var pathOfRepository = regexp.MustCompile(`^/v2/(.+)/(blobs|manifests|tags)/`)
+
+// actionOf is the permission that a request of the protocol needs, "" for others. The
+// answer to HEAD does not say which one it was that lacked.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+func actionOf(r *http.Request) string {
+	m := pathOfRepository.FindStringSubmatch(r.URL.Path)
+	if m == nil || r.Method != http.MethodHead {
+		return ""
+	}
+	return map[string]string{"blobs": "ecr:BatchCheckLayerAvailability", "manifests": "ecr:BatchGetImage"}[m[2]]
+}
 
 func repositoryOf(path string) string {
 	if m := pathOfRepository.FindStringSubmatch(path); m != nil {
