@@ -3,6 +3,7 @@ package actionscachetest
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/xml"
 	"io"
@@ -37,6 +38,7 @@ func (s *Service) signature(id, right, ends string) string {
 
 // store answers in the place of Azure.
 func (s *Service) store(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Ms-Request-Id", rand.Text())
 	q := r.URL.Query()
 	call, right := map[string]string{http.MethodGet: "download", http.MethodPut: "upload"}[r.Method], map[string]string{http.MethodGet: "r", http.MethodPut: "w"}[r.Method]
 	if r.Method == http.MethodPut && q.Get("comp") != "" {
@@ -67,8 +69,6 @@ func (s *Service) store(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "InvalidAuthenticationInfo")
 	case q.Get("sp") != right:
 		refuse(w, http.StatusForbidden, "AuthorizationPermissionMismatch")
-	case r.Header.Get("X-Ms-Version") == "":
-		refuse(w, http.StatusBadRequest, "MissingRequiredHeader")
 	case err != nil:
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestBodyTooLarge")
 	case call == "download":
