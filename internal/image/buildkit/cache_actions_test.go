@@ -105,15 +105,16 @@ func TestFaultsOfActions(t *testing.T) {
 		environ         map[string]string
 		timeout         string
 		unread, unwrote int
+		says            string
 	}{
-		"refuses":          {answer(403), environ, soon, 1, 1},
-		"is broken":        {answer(500), environ, soon, 1, 1},
-		"has too much":     {answer(429), environ, soon, 1, 1},
-		"is not there":     {nil, s.Environ(gone.URL, "refs/heads/main"), soon, 1, 1},
-		"hangs":            {hang(), environ, "50ms", 1, 1},
-		"takes no uploads": {hang("upload"), environ, soon, 0, 1},
-		"may be read only": {nil, s.ReadOnly(address, "refs/heads/main"), soon, 0, 1},
-		"odd token":        {nil, map[string]string{"ACTIONS_RESULTS_URL": address, "ACTIONS_RUNTIME_TOKEN": "token-of-nobody"}, soon, 1, 1},
+		"refuses":          {answer(403), environ, soon, 1, 1, "403 Forbidden"},
+		"is broken":        {answer(500), environ, soon, 1, 1, "500"},
+		"has too much":     {answer(429), environ, soon, 1, 1, "429"},
+		"is not there":     {nil, s.Environ(gone.URL, "refs/heads/main"), soon, 1, 1, "GetCacheEntryDownloadURL: dial tcp"},
+		"hangs":            {hang(), environ, "50ms", 1, 1, "took longer than 50ms"},
+		"takes no uploads": {hang("upload"), environ, soon, 0, 1, "took longer than 900ms"},
+		"may be read only": {nil, s.ReadOnly(address, "refs/heads/main"), soon, 0, 1, "may only read"},
+		"odd token":        {nil, map[string]string{"ACTIONS_RESULTS_URL": address, "ACTIONS_RUNTIME_TOKEN": "token-of-nobody"}, soon, 1, 1, "ACTIONS_RUNTIME_TOKEN: it is not a token of three parts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Before = c.before
@@ -123,6 +124,9 @@ func TestFaultsOfActions(t *testing.T) {
 			}
 			if n := strings.Count(log, "\nWARNING: the persistent cache was not written: "); n != c.unwrote {
 				t.Errorf("%d lines say that it was not written:\n%s", n, log)
+			}
+			if !strings.Contains(log, c.says) {
+				t.Errorf("the log lacks %q:\n%s", c.says, log)
 			}
 		})
 	}
@@ -163,9 +167,13 @@ func TestLayersOfActionsGone(t *testing.T) {
 			environ := s.Environ(address, "refs/heads/main")
 			first, _ := buildStaged(t, freshBuilder(t), nil, actionsCache(environ, "mode", "max"))
 			spoil(s)
-			again, log := buildStaged(t, freshBuilder(t), actionsCache(environ, "timeout", "5s"), nil)
+			again, log := buildStaged(t, freshBuilder(t), actionsCache(environ, "timeout", "2s"), nil)
 			if again == first || again == "" {
 				t.Errorf("file is %q, as before", again)
+			}
+			asked := slices.DeleteFunc(s.Calls(), func(call string) bool { return !strings.HasPrefix(call, "download buildkit-blob-") })
+			if len(asked) > 1 {
+				t.Errorf("after a fault it was asked again: %q", asked)
 			}
 			if n := strings.Count(log, "\nWARNING: the persistent cache was not read: "); n != 1 {
 				t.Errorf("%d lines say so:\n%s", n, log)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/pkg/labels"
-	"github.com/containerd/errdefs"
 	"github.com/moby/buildkit/cache"
 	v1 "github.com/moby/buildkit/cache/remotecache/v1"
 	cachetypes "github.com/moby/buildkit/cache/remotecache/v1/types"
@@ -176,7 +175,7 @@ type actionsLayer struct {
 // seen when it is read.
 func (l actionsLayer) Info(_ context.Context, d digest.Digest) (content.Info, error) {
 	if d != l.desc.Digest {
-		return content.Info{}, fmt.Errorf("layer %s: %w", d, errdefs.ErrNotFound)
+		return content.Info{}, fmt.Errorf("layer %s is not this one", d)
 	}
 	return content.Info{Digest: d, Size: l.desc.Size}, nil
 }
@@ -195,7 +194,7 @@ func (l actionsLayer) download(ctx context.Context) (content.ReaderAt, error) {
 		return nil, err
 	}
 	if entry == nil {
-		return nil, fmt.Errorf("the layer %s is no longer there: %w", l.desc.Digest, errdefs.ErrNotFound)
+		return nil, fmt.Errorf("the layer %s is no longer there", l.desc.Digest)
 	}
 	return entry.Blob(ctx, l.desc.Size), nil
 }
