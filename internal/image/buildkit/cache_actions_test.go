@@ -99,26 +99,27 @@ func TestFaultsOfActions(t *testing.T) {
 			return true
 		}
 	}
-	const soon = "900ms" // sooner than a second attempt
+	const ever, soon = "10m", "900ms" // soon is before a second attempt
 	for name, c := range map[string]struct {
 		before          before
 		environ         map[string]string
-		timeout         string
+		read, write     string // timeouts
 		unread, unwrote int
 		says            string
 	}{
-		"refuses":          {answer(403), environ, soon, 1, 1, "403 Forbidden"},
-		"is broken":        {answer(500), environ, soon, 1, 1, "500"},
-		"has too much":     {answer(429), environ, soon, 1, 1, "429"},
-		"is not there":     {nil, s.Environ(gone.URL, "refs/heads/main"), soon, 1, 1, "GetCacheEntryDownloadURL: dial tcp"},
-		"hangs":            {hang(), environ, "50ms", 1, 1, "took longer than 50ms"},
-		"takes no uploads": {hang("upload"), environ, soon, 0, 1, "took longer than 900ms"},
-		"may be read only": {nil, s.ReadOnly(address, "refs/heads/main"), soon, 0, 1, "may only read"},
-		"odd token":        {nil, map[string]string{"ACTIONS_RESULTS_URL": address, "ACTIONS_RUNTIME_TOKEN": "token-of-nobody"}, soon, 1, 1, "ACTIONS_RUNTIME_TOKEN: it is not a token of three parts"},
+		"refuses":          {answer(403), environ, ever, ever, 1, 1, "403 Forbidden"},
+		"is broken":        {answer(500), environ, soon, soon, 1, 1, ""},
+		"has too much":     {answer(429), environ, soon, soon, 1, 1, ""},
+		"is not there":     {nil, s.Environ(gone.URL, "refs/heads/main"), soon, soon, 1, 1, ""},
+		"hangs":            {hang(), environ, "50ms", "50ms", 1, 1, "took longer than 50ms"},
+		"takes no uploads": {hang("upload"), environ, ever, soon, 0, 1, "took longer than 900ms"},
+		"may be read only": {nil, s.ReadOnly(address, "refs/heads/main"), ever, ever, 0, 1, "may only read"},
+		"odd token": {nil, map[string]string{"ACTIONS_RESULTS_URL": address, "ACTIONS_RUNTIME_TOKEN": "token-of-nobody"}, ever, ever, 1, 1,
+			"ACTIONS_RUNTIME_TOKEN: it is not a token of three parts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.Before = c.before
-			_, log := buildStaged(t, freshBuilder(t), actionsCache(c.environ, "timeout", c.timeout), actionsCache(c.environ, "timeout", c.timeout, "mode", "max"))
+			_, log := buildStaged(t, freshBuilder(t), actionsCache(c.environ, "timeout", c.read), actionsCache(c.environ, "timeout", c.write, "mode", "max"))
 			if n := strings.Count(log, "\nWARNING: the persistent cache was not read: "); n != c.unread {
 				t.Errorf("%d lines say that it was not read:\n%s", n, log)
 			}
