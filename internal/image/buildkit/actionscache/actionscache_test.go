@@ -243,6 +243,26 @@ func TestNothingSecretInErrors(t *testing.T) {
 	})
 }
 
+// TestFewerBytes: what the store has not is no end, and is not asked for once more.
+func TestFewerBytes(t *testing.T) {
+	s, err := actionscache.Open("https://results.test/", token, way(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == "results.test" {
+			return answer(200, `{"ok":true,"signed_download_url":"https://store.test/blob","matched_key":"key"}`), nil
+		}
+		return answer(206, "ab"), nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Find(t.Context(), "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := e.Blob(t.Context(), 5).ReadAt(make([]byte, 5), 0); n != 0 || err == nil || err.Error() != "the entry has 2 bytes and not 5" {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for _, c := range [][2]string{{"", token}, {"results.test", token}, {"ftp://results.test", token}, {"https://results.test", ""}, {"https://results.test", "a.b.c"},
 		{"https://results.test", "a." + base64.RawURLEncoding.EncodeToString([]byte(`{"ac":"none"}`)) + ".c"}} {

@@ -97,7 +97,7 @@ func (s *Service) try(ctx context.Context, t try) error {
 		if err == nil || wait == 0 || n == attempts {
 			return err
 		}
-		wait = min(max(wait, time.Duration(n)*pause), maxPause)
+		wait = max(wait, time.Duration(n)*pause)
 		if end, ok := ctx.Deadline(); ok && time.Until(end) <= wait {
 			return err
 		}
