@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/convox-ci/convox-ci/internal/image/buildkit/actionscache/actionscachetest"
 )
 
 // TestMain lets this test binary stand in for the real one: run under the name
@@ -52,35 +54,36 @@ func stories(t *testing.T, dir string) testscript.Params {
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return setup(env, bin) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"app":         createApp,
-			"await":       await,
-			"between":     between,
-			"deployments": deployments,
-			"drained":     drained,
-			"ended":       ended,
-			"equal":       equal,
-			"example":     example,
-			"feed":        feed,
-			"filevar":     fileVar,
-			"fingerprint": fingerprint,
-			"flood":       flood,
-			"front":       front,
-			"gate":        gate,
-			"github":      github,
-			"image":       imageCommand,
-			"leftovers":   hasLeftovers,
-			"match":       match,
-			"opengate":    openGate,
-			"outputs":     outputs,
-			"parameters":  setParameters,
-			"pick":        pick,
-			"polled":      polled,
-			"rack":        serveRack,
-			"settle":      settle,
-			"signal":      signalProcess,
-			"start":       start,
-			"status":      status,
-			"variables":   setVariables,
+			"actionscache": actionsCache,
+			"app":          createApp,
+			"await":        await,
+			"between":      between,
+			"deployments":  deployments,
+			"drained":      drained,
+			"ended":        ended,
+			"equal":        equal,
+			"example":      example,
+			"feed":         feed,
+			"filevar":      fileVar,
+			"fingerprint":  fingerprint,
+			"flood":        flood,
+			"front":        front,
+			"gate":         gate,
+			"github":       github,
+			"image":        imageCommand,
+			"leftovers":    hasLeftovers,
+			"match":        match,
+			"opengate":     openGate,
+			"outputs":      outputs,
+			"parameters":   setParameters,
+			"pick":         pick,
+			"polled":       polled,
+			"rack":         serveRack,
+			"settle":       settle,
+			"signal":       signalProcess,
+			"start":        start,
+			"status":       status,
+			"variables":    setVariables,
 		},
 	}
 }
@@ -126,6 +129,7 @@ type story struct {
 	gate      *gateway
 	records   *records
 	front     *frontServer
+	cache     *actionscachetest.Service
 }
 
 type storyKey struct{}

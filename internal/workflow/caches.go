@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/convox-ci/convox-ci/internal/bake"
 	"github.com/convox-ci/convox-ci/internal/image"
@@ -127,6 +128,11 @@ func readCache(line, place string) (e image.CacheEntry, wrong string) {
 		return e, "lacks a directory, " + place
 	case e.Attrs["mode"] != "" && (place == "src" || e.Attrs["mode"] != "min" && e.Attrs["mode"] != "max"):
 		return e, "has a mode that is neither min nor max of a cache that is written"
+	}
+	if given := e.Attrs["timeout"]; given != "" {
+		if long, err := time.ParseDuration(given); err != nil || long <= 0 {
+			return e, "has a timeout that is no time, for example 5m"
+		}
 	}
 	return e, ""
 }

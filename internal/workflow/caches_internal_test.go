@@ -75,6 +75,8 @@ func TestCacheFaults(t *testing.T) {
 		"type=local,dest=x":                 "has dest, which is not for it",
 		"type=local":                        "lacks a directory, src",
 		"type=gha,token=secret-of-the-job":  "has token, which is not for it",
+		"type=gha,timeout=5":                "has a timeout that is no time, for example 5m",
+		"type=gha,timeout=-5m":              "has a timeout that is no time, for example 5m",
 		"type=local,\"src=x":                "is not a line of NAME=VALUE with commas between",
 		"type=registry,,ref=r.test/x:cache": `has "" where NAME=VALUE is due, each name once`,
 	} {

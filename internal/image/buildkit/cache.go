@@ -82,10 +82,11 @@ func writable(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// The names of the daemon's steps for caches begin so.
+// The names of the daemon's steps for caches begin so; one kind has its own words.
 const (
-	importStep = "importing cache manifest from "
-	exportStep = "exporting cache to "
+	importStep  = "importing cache manifest from "
+	exportStep  = "exporting cache to "
+	actionsStep = "exporting to GitHub Actions Cache"
 )
 
 // cacheFaults are the errors of those steps, by their names. The daemon itself
@@ -94,7 +95,7 @@ type cacheFaults map[string]string
 
 func (f cacheFaults) add(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
-		if v.Error != "" && (strings.HasPrefix(v.Name, importStep) || strings.HasPrefix(v.Name, exportStep)) {
+		if v.Error != "" && slices.ContainsFunc([]string{importStep, exportStep, actionsStep}, func(s string) bool { return strings.HasPrefix(v.Name, s) }) {
 			f[v.Name] = strings.Join(strings.Fields(plain(errors.New(v.Error)).Error()), " ")
 		}
 	}

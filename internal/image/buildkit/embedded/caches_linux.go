@@ -8,17 +8,19 @@ import (
 	"github.com/moby/buildkit/session"
 )
 
-// The kinds of caches beside the daemon's own: in a registry, and in a directory of
-// the client. All others are services of others, and bring much with them.
+// The kinds of caches beside the daemon's own: in a registry, in a directory of the
+// client, and with GitHub. All others are services of others, and bring much with them.
 const (
 	inRegistry  = "registry"
 	inDirectory = "local"
+	inActions   = "gha"
 )
 
 func cacheExporters(s *session.Manager, mirrors map[string]string) map[string]remotecache.ResolveCacheExporterFunc {
 	return map[string]remotecache.ResolveCacheExporterFunc{
 		inRegistry:  registry.ResolveCacheExporterFunc(s, registries(mirrors)),
 		inDirectory: local.ResolveCacheExporterFunc(s),
+		inActions:   exportActions,
 	}
 }
 
@@ -26,5 +28,6 @@ func cacheImporters(s *session.Manager, c content.Store, mirrors map[string]stri
 	return map[string]remotecache.ResolveCacheImporterFunc{
 		inRegistry:  registry.ResolveCacheImporterFunc(s, c, registries(mirrors)),
 		inDirectory: local.ResolveCacheImporterFunc(s),
+		inActions:   importActions,
 	}
 }
