@@ -3,7 +3,9 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -117,4 +119,27 @@ func (e *Engine) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
+}
+
+// Images are the names of the images in the engine, and the digests of those that
+// have none.
+func (e *Engine) Images() (names []string, err error) {
+	c := e.Client()
+	defer c.CloseIdleConnections()
+	res, err := c.Get("http://docker/images/json?all=1")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	var images []struct {
+		ID       string `json:"Id"`
+		RepoTags []string
+	}
+	if err := json.NewDecoder(res.Body).Decode(&images); err != nil {
+		return nil, err
+	}
+	for _, i := range images {
+		names = append(names, cmp.Or(strings.Join(i.RepoTags, " "), i.ID))
+	}
+	return names, nil
 }

@@ -57,12 +57,17 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err := useCache(&opt, s.Cache, log); err != nil {
 		return err
 	}
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
+	opt.Exports = toLayout(s)
 	if b.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(b.Keychain))
 	}
 	_, err = solve(ctx, b.client, opt, bounds{s.Limits, b.Held != nil}, log)
 	return err
+}
+
+// toLayout has a daemon write the image to the layout of a spec as it comes.
+func toLayout(s image.Spec) []client.ExportEntry {
+	return []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
 }
 
 // solveOptions is what all daemons are told of a spec.
