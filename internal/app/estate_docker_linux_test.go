@@ -148,7 +148,7 @@ func TestDockerEnds(t *testing.T) {
 		says string
 	}{
 		{"signal", func(p *os.Process) { p.Signal(syscall.SIGTERM) }, 143, "was cancelled: build .: cancelled by signal: terminated"},
-		{"engine gone", func(*os.Process) { l.engine.Close() }, 1, "Docker"},
+		{"engine gone", func(*os.Process) { l.engine.Close() }, 1, "the builder has ended, or is out of reach, in the middle of the build"},
 	} {
 		gate, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
