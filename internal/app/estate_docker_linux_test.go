@@ -4,8 +4,6 @@ package app
 
 import (
 	"bytes"
-	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -174,7 +172,6 @@ func TestDockerEnds(t *testing.T) {
 		if _, err := step.Read(make([]byte, 1)); os.IsTimeout(err) {
 			t.Errorf("%s: the step still runs", c.name)
 		}
-		t.Logf("%s: %s", c.name, out.String())
 		l.has(out.String(), c.says)
 		if got := cmd.ProcessState.ExitCode(); got != c.exit {
 			t.Errorf("%s: exit status %d, want %d", c.name, got, c.exit)
@@ -187,6 +184,3 @@ func TestDockerEnds(t *testing.T) {
 		l.has(l.do(0, "builds", "logs", "--app", "web", id), "COPY busybox /busybox", "ERROR: ")
 	}
 }
-
-var _ = fmt.Sprint
-var _ fs.FileInfo
