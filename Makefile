@@ -58,7 +58,8 @@ pictures: bin/convox-ci
 	scripts/pictures
 
 outside:
-	scripts/need docker node npm java ip curl
+	scripts/need docker dockerd runc busybox dynalite node npm java ip curl
 	scripts/dynamodb-local
 	scripts/minio
+	scripts/dockerd
 	scripts/outside

@@ -33,6 +33,7 @@ type cloudLab struct {
 	server  *httptest.Server
 	dir     string
 	environ []string
+	program string       // the binary; "" where this process does as it does
 	stop    func()       // the rack that runs
 	heard   io.Writer    // of what racks say; once they have stopped, all was written
 	ahead   atomic.Int64 // how much later it is at AWS than here, in nanoseconds
@@ -58,11 +59,41 @@ func newCloudLab(t *testing.T) *cloudLab {
 // do runs the binary and gives what it prints.
 func (l *cloudLab) do(status int, args ...string) string {
 	l.Helper()
-	var out bytes.Buffer
-	if got := Main(l.Context(), args, l.environ, Streams{Out: &out, Err: &out}); got != status {
-		l.Fatalf("%q: status %d\n%s", args, got, out.String())
+	out, got := l.run(l.environ, args)
+	if got != status {
+		l.Fatalf("%q: status %d\n%s", args, got, out)
 	}
-	return out.String()
+	return out
+}
+
+// run runs the binary for whatever comes of it.
+func (l *cloudLab) run(environ, args []string) (said string, status int) {
+	l.Helper()
+	var out bytes.Buffer
+	if l.program == "" {
+		status = Main(l.Context(), args, environ, Streams{Out: &out, Err: &out})
+		return out.String(), status
+	}
+	cmd := l.command(environ, args, &out)
+	err := cmd.Run()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		l.Fatal(err)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// command is a call of the binary as a process of its own, which sees of the test's
+// variables those of the SDK and of Docker alone.
+func (l *cloudLab) command(environ, args []string, out io.Writer) *exec.Cmd {
+	cmd := exec.CommandContext(l.Context(), l.program, args...)
+	for _, e := range os.Environ() {
+		if strings.HasPrefix(e, "AWS_") || strings.HasPrefix(e, "DOCKER_CONFIG=") {
+			cmd.Env = append(cmd.Env, e)
+		}
+	}
+	cmd.Env = append(cmd.Env, environ...)
+	cmd.Stdout, cmd.Stderr = out, out
+	return cmd
 }
 
 // serve starts a rack on the stand-in, and points later commands to it.

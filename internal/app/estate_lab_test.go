@@ -3,7 +3,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,12 +44,18 @@ func (l *estateLab) wrapper() {
 		l.Fatal(err)
 	}
 	file := filepath.Join(filepath.Dir(self), "convox-env")
-	cmd := exec.Command("go", "build", "-o", file, "../../cmd/convox-env")
+	l.compile(file)
+	l.Cleanup(func() { os.Remove(file) })
+}
+
+// compile builds one of our programs, by the name of its file.
+func (l *estateLab) compile(file string) {
+	l.Helper()
+	cmd := exec.Command("go", "build", "-o", file, "../../cmd/"+filepath.Base(file))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		l.Fatalf("%v\n%s", err, out)
 	}
-	l.Cleanup(func() { os.Remove(file) })
 }
 
 func (l *estateLab) host() string { return strings.TrimPrefix(l.server.URL, "http://") }
@@ -341,9 +346,7 @@ func (l *estateLab) dead() bool {
 // try is do without a key to the rack, for whatever comes of it.
 func (l *estateLab) try(args ...string) (out string, status int) {
 	environ := slices.DeleteFunc(slices.Clone(l.environ), func(e string) bool { return strings.HasPrefix(e, "RACK_URL") })
-	var said bytes.Buffer
-	status = Main(l.Context(), args, environ, Streams{Out: &said, Err: &said})
-	return said.String(), status
+	return l.run(environ, args)
 }
 
 // remembered is the build that a step on GitHub has kept for its last stage.

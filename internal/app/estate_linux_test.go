@@ -218,41 +218,7 @@ func TestDeliveriesAreEqual(t *testing.T) {
 	l := newEstateLab(t)
 	l.wrapper()
 	l.do(0, "apps", "create", "web")
-	source := l.app("one")
-	l.fake.Moved()
-	build, _, _ := l.build(source)
-	first, uploaded, _ := l.fake.Moved()
-	want := l.fake.Digest(appRepo, "web."+build)
-	if want == "" || len(uploaded) < 4 {
-		t.Fatalf("the image is %q, of %q", want, uploaded)
-	}
-	out := l.do(0, "build", "--external", "--delivery", "import", "--app", "web", source)
-	imported := regexp.MustCompile(`Build +(B[A-Z]{10})`).FindStringSubmatch(l.do(0, "releases", "info", "--app", "web", regexp.MustCompile(`R[A-Z]{10}`).FindString(out)))[1]
-	if got := l.fake.Digest(appRepo, "web."+imported); got != want || imported == build {
-		t.Errorf("by import the image of %s is %s, by aws it is %s", imported, got, want)
-	}
-	out = l.do(1, "build", "--external", "--delivery", "repository", "--app", "web", source)
-	l.has(out, "the images of this rack are in the registry "+l.host()+"/office, to which it lends no credentials")
-	out = l.do(0, "build", "--external", "--delivery", "repository", "--rack", "local", "--app", "web", source)
-	l.has(out, "by repository (as delivery says)", "@"+want+"\n")
-	layers := l.layers("web." + build)
-	l.fake.Moved()
-	next, _, _ := l.build(l.app("two"))
-	second, uploaded, mounted := l.fake.Moved()
-	var changed []string
-	for _, digest := range l.layers("web." + next) {
-		if !slices.Contains(layers, digest) {
-			changed = append(changed, digest)
-		}
-	}
-	slices.Sort(changed)
-	if !slices.Equal(uploaded, changed) || len(changed) != 2 || len(mounted) > 0 {
-		t.Errorf("sent %q, mounted %q, want the changed layer and the configuration, %q", uploaded, mounted, changed)
-	}
-	fmt.Printf("delivery by aws: first build %d bytes sent, the next with one changed file %d\n", first, second)
-	if second*100 > first {
-		t.Errorf("%d bytes were sent after %d", second, first)
-	}
+	l.deliverAlike()
 }
 
 // TestDeliveryMounts: layers of other repositories of the registry are not sent, and

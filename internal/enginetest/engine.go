@@ -3,7 +3,9 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -117,4 +119,40 @@ func (e *Engine) Client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}}
+}
+
+// Images are the names of the images in the engine, and the digests of those that
+// have none.
+func (e *Engine) Images() (names []string, err error) {
+	var images []struct {
+		ID       string `json:"Id"`
+		RepoTags []string
+	}
+	if err := e.ask("/images/json?all=1", &images); err != nil {
+		return nil, err
+	}
+	for _, i := range images {
+		names = append(names, cmp.Or(strings.Join(i.RepoTags, " "), i.ID))
+	}
+	return names, nil
+}
+
+// OnContainerd tells whether the engine keeps images in containerd's store, as those of
+// Docker 29 do; older ones have one of their own.
+func (e *Engine) OnContainerd() (bool, error) {
+	var info struct{ DriverStatus [][]string }
+	err := e.ask("/info", &info)
+	return strings.Contains(fmt.Sprint(info.DriverStatus), "[driver-type io.containerd.snapshotter.v1]"), err
+}
+
+// ask reads what the engine's API has at a path.
+func (e *Engine) ask(path string, answer any) error {
+	c := e.Client()
+	defer c.CloseIdleConnections()
+	res, err := c.Get("http://docker" + path)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	return json.NewDecoder(res.Body).Decode(answer)
 }

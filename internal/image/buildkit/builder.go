@@ -14,9 +14,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/tonistiigi/fsutil"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
 
 	"github.com/convox-ci/convox-ci/internal/image"
 )
@@ -57,12 +59,17 @@ func (b *Builder) Build(ctx context.Context, s image.Spec, log io.Writer) error 
 	if err := useCache(&opt, s.Cache, log); err != nil {
 		return err
 	}
-	opt.Exports = []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
+	opt.Exports = toLayout(s)
 	if b.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(b.Keychain))
 	}
 	_, err = solve(ctx, b.client, opt, bounds{s.Limits, b.Held != nil}, log)
 	return err
+}
+
+// toLayout has a daemon write the image to the layout of a spec as it comes.
+func toLayout(s image.Spec) []client.ExportEntry {
+	return []client.ExportEntry{{Type: client.ExporterOCI, Attrs: map[string]string{"tar": "false"}, OutputDir: s.Layout}}
 }
 
 // solveOptions is what all daemons are told of a spec.
@@ -151,9 +158,28 @@ func solve(ctx context.Context, c *client.Client, opt client.SolveOpt, limits bo
 		if told := excerpt(err, log); told != nil {
 			return nil, told
 		}
+		if gone(ctx, c, err) {
+			return nil, errGone
+		}
 		return nil, hungry(err, limits)
 	}
 	return res, faults.warn(log)
+}
+
+// errGone is the error of a build whose daemon has ended.
+var errGone = errors.New("the builder has ended, or is out of reach, in the middle of the build: look at the log of the Docker engine or of the BuildKit daemon, and build again")
+
+// gone tells whether a build has failed because its daemon is there no longer. One that
+// is may have met the same error on its way to a registry, and one that is there again
+// does not know the build.
+func gone(ctx context.Context, c *client.Client, err error) bool {
+	if grpcerrors.Code(err) != codes.Unavailable {
+		return false
+	}
+	ctx, done := context.WithTimeout(ctx, connectTimeout)
+	defer done()
+	_, silent := c.ListWorkers(ctx)
+	return silent != nil || strings.Contains(err.Error(), "error reading from server: ")
 }
 
 // excerpt prints the lines of a Dockerfile that an error comes from, as Docker's

@@ -163,13 +163,19 @@ func TestLoginIsForItsHost(t *testing.T) {
 	}
 }
 
-// TestWhoCaches: Docker's engine without containerd's image store is not able to.
+// TestWhoCaches: Docker's engine is able to with containerd's image store alone.
 func TestWhoCaches(t *testing.T) {
 	if !onEmbedded(t).Caches(t.Context()) {
 		t.Error("the embedded daemon says that it keeps no caches")
 	}
-	if onDocker(t).Caches(t.Context()) {
-		t.Error("this engine says that it keeps caches")
+	docker := onDocker(t)
+	e, err := shared.engine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	able, err := e.OnContainerd()
+	if got := docker.Caches(t.Context()); err != nil || got != able {
+		t.Errorf("that this engine keeps caches is %v, and that it has containerd's image store %v, %v", got, able, err)
 	}
 }
 

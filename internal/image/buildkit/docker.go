@@ -61,9 +61,9 @@ func DialDocker(ctx context.Context, address string) (*Docker, error) {
 // Close ends the connection to the engine.
 func (d *Docker) Close() error { return d.client.Close() }
 
-// Build builds into the engine's own store under a name of its own, the only
-// way that every engine has, and takes the image out of there. Steps run on the
-// engine's own network, as a Rack's do.
+// Build has the image from the engine's BuildKit itself where that can hand one
+// over; else it goes through the engine's own store, the only way that every engine
+// has. Steps run on the engine's own network, as a Rack's do.
 func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	opt, err := solveOptions(s)
 	if err != nil {
@@ -72,13 +72,24 @@ func (d *Docker) Build(ctx context.Context, s image.Spec, log io.Writer) error {
 	if err := useCache(&opt, s.Cache, log); err != nil {
 		return err
 	}
-	name := "convox-ci/build:" + rand.Text()
-	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	opt.FrontendAttrs["force-network-mode"] = "host"
 	opt.AllowedEntitlements = []string{entitlements.EntitlementNetworkHost.String()} // which engines grant by default
 	if d.Keychain != nil {
 		opt.Session = append(opt.Session, credentials(d.Keychain))
 	}
+	if d.onContainerd(ctx) {
+		opt.Exports = toLayout(s)
+		_, err = solve(ctx, d.client, opt, bounds{Limits: s.Limits}, log)
+		return err
+	}
+	return d.throughStore(ctx, s, opt, log)
+}
+
+// throughStore builds into the engine's store under a name of its own, and takes the
+// image out of there.
+func (d *Docker) throughStore(ctx context.Context, s image.Spec, opt client.SolveOpt, log io.Writer) (err error) {
+	name := "convox-ci/build:" + rand.Text()
+	opt.Exports = []client.ExportEntry{{Type: "moby", Attrs: map[string]string{"name": name}}}
 	if _, err = solve(ctx, d.client, opt, bounds{Limits: s.Limits}, log); err == nil {
 		err = d.save(ctx, name, s.Layout)
 	}

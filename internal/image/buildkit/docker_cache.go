@@ -9,13 +9,18 @@ import (
 )
 
 // containerdStore is how an engine calls the one of its image stores with which
-// its BuildKit can keep caches in registries.
+// its BuildKit can do what a BuildKit by itself can: hand images over, and keep caches
+// elsewhere.
+// https://docs.docker.com/engine/storage/containerd/ and
 // https://docs.docker.com/build/cache/backends/
 const containerdStore = "io.containerd.snapshotter.v1"
 
-// Caches implements [image.Cacher]: only an engine with containerd's image store
-// is able to, and one that does not answer is not.
-func (d *Docker) Caches(ctx context.Context) bool {
+// Caches implements [image.Cacher].
+func (d *Docker) Caches(ctx context.Context) bool { return d.onContainerd(ctx) }
+
+// onContainerd tells whether the engine has containerd's image store; one that does
+// not answer has none.
+func (d *Docker) onContainerd(ctx context.Context) bool {
 	var info struct{ DriverStatus [][]string }
 	err := d.engine.do(ctx, http.MethodGet, "/info", func(body io.Reader) error {
 		return json.NewDecoder(io.LimitReader(body, maxInfo)).Decode(&info)
