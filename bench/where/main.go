@@ -149,11 +149,11 @@ func linkName(mbits float64) string {
 func (b *bench) report(rounds int, before string) {
 	fmt.Printf("source of %d files, %.1f MB; base image of %.1f MB; %d rounds; %s at the beginning, %s at the end\n\n",
 		b.shop.files, float64(b.shop.bytes)/1e6, float64(baseSize)/1e6, rounds, before, rig.Load())
-	fmt.Printf("| %-54s | MB sent: to Rack + registry + APIs | to the Rack's |", "")
+	fmt.Printf("| %-54s | MB sent | Rack + registry + APIs | to the Rack's |", "")
 	for _, mbits := range b.links {
 		fmt.Printf(" %21s | %20s |", linkName(mbits)+", s", "to the Rack's")
 	}
-	fmt.Printf("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	fmt.Printf("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, w := range ways {
 		for _, s := range w.stages {
 			both := slices.Concat(b.all[row{w.name, s.name, b.links[0]}], b.all[row{w.name, s.name, b.links[1]}])
@@ -162,7 +162,7 @@ func (b *bench) report(rounds int, before string) {
 			for _, name := range []string{toRack, toRegistry, toAPIs} {
 				parts = append(parts, rig.Median(rig.Column(both, func(t took) float64 { return float64(t.sent[name]) / 1e6 })))
 			}
-			fmt.Printf("| %-54s | %8.2f: %-24s | %13.2f |", w.name+": "+s.name, rig.Median(sent), fmt.Sprintf("%.2f + %.2f + %.2f", parts...),
+			fmt.Printf("| %-54s | %7.2f | %22s | %13.2f |", w.name+": "+s.name, rig.Median(sent), fmt.Sprintf("%.2f + %.2f + %.2f", parts...),
 				rig.Median(rig.Column(both, func(t took) float64 { return t.bytesRatio })))
 			for _, mbits := range b.links {
 				of := b.all[row{w.name, s.name, mbits}]
