@@ -42,7 +42,7 @@ fix:
 	go test . -run TestActions -update
 
 bench:
-	scripts/need pigz runc busybox
+	scripts/need pigz runc busybox dynalite
 	go run ./bench/pack
 	go run ./bench/pack -link 100
 	go run ./bench/logs

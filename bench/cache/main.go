@@ -182,6 +182,6 @@ func (b *bench) command(ctx context.Context, args ...string) (string, error) {
 
 // serve starts a rack over the data that there is.
 func (b *bench) serve(ctx context.Context) (err error) {
-	b.rack, err = b.program.Serve(ctx, filepath.Join(b.dir, "data"))
+	b.rack, err = b.program.Serve(ctx, filepath.Join(b.dir, "data"), nil)
 	return err
 }

@@ -75,7 +75,7 @@ func run(ctx context.Context, rounds int) (err error) {
 
 // served measures on a rack that serves.
 func (b *bench) served(ctx context.Context, rounds int) (all []time.Duration, err error) {
-	r, err := b.program.Serve(ctx, filepath.Join(b.dir, "served"))
+	r, err := b.program.Serve(ctx, filepath.Join(b.dir, "served"), nil)
 	if err != nil {
 		return nil, err
 	}

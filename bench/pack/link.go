@@ -28,7 +28,7 @@ func discard(mbits float64) (url string, stop func() error, err error) {
 	})}
 	url = "http://" + l.Addr().String() + "/object.tgz"
 	if mbits > 0 {
-		l = rig.NewLink(mbits).Before(l)
+		l = rig.NewLink(mbits).Before(l, "")
 	}
 	go server.Serve(l) // ends with Close
 	return url, server.Close, nil

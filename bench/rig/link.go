@@ -3,6 +3,7 @@
 package rig
 
 import (
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -20,26 +21,28 @@ type Link struct {
 
 	mu   sync.Mutex
 	free time.Time // when all that was read has crossed the link
-	sent int64
+	sent map[string]int64
 }
 
 // NewLink makes a link of so many Mbit/s; 0 is no limit.
-func NewLink(mbits float64) *Link { return &Link{rate: mbits * 1e6 / 8} }
+func NewLink(mbits float64) *Link { return &Link{rate: mbits * 1e6 / 8, sent: map[string]int64{}} }
 
-// Sent is how many bytes have crossed the link.
-func (l *Link) Sent() int64 {
+// Sent is how many bytes have crossed the link, by the names that were given to servers.
+func (l *Link) Sent() map[string]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sent
+	return maps.Clone(l.sent)
 }
 
-// Before puts the link before a server.
-func (l *Link) Before(server net.Listener) net.Listener { return slowListener{server, l} }
+// Before puts the link before a server, under a name that several may share.
+func (l *Link) Before(server net.Listener, name string) net.Listener {
+	return slowListener{server, l, name}
+}
 
-// cross waits until n bytes have crossed.
-func (l *Link) cross(n int) {
+// cross waits until n bytes for a server have crossed.
+func (l *Link) cross(name string, n int) {
 	l.mu.Lock()
-	l.sent += int64(n)
+	l.sent[name] += int64(n)
 	if l.rate == 0 {
 		l.mu.Unlock()
 		return
@@ -57,6 +60,7 @@ func (l *Link) cross(n int) {
 type slowListener struct {
 	net.Listener
 	link *Link
+	name string
 }
 
 func (l slowListener) Accept() (net.Conn, error) {
@@ -64,16 +68,17 @@ func (l slowListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &slowConn{Conn: c, link: l.link}, c.(*net.TCPConn).SetReadBuffer(linkBuffer)
+	return &slowConn{c, l.link, l.name}, c.(*net.TCPConn).SetReadBuffer(linkBuffer)
 }
 
 type slowConn struct {
 	net.Conn
 	link *Link
+	name string
 }
 
 func (c *slowConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p[:min(len(p), linkBuffer)])
-	c.link.cross(n)
+	c.link.cross(c.name, n)
 	return n, err
 }

@@ -57,9 +57,13 @@ type Rack struct {
 	Stop     func() error
 }
 
-// Serve starts a rack over the data that there is, and returns when it is ready.
-func (p Program) Serve(ctx context.Context, data string, environ ...string) (*Rack, error) {
-	c := p.Command(ctx, environ, "rack", "serve", "--listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--data", data)
+// Serve starts a rack over the data that there is, with more variables and arguments,
+// and returns when it is ready.
+func (p Program) Serve(ctx context.Context, data string, environ []string, args ...string) (*Rack, error) {
+	if !slices.Contains(args, "--registry") { // it has its own
+		args = append(args, "--registry-listen", "127.0.0.1:0")
+	}
+	c := p.Command(ctx, environ, append([]string{"rack", "serve", "--listen", "127.0.0.1:0", "--data", data}, args...)...)
 	c.Stderr = os.Stderr
 	pipe, err := c.StdoutPipe()
 	if err != nil {

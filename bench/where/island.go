@@ -44,13 +44,14 @@ func (i *island) do(work func() error) error {
 }
 
 // bridge leads what connects to an address there over a link to the same address here.
-func (i *island) bridge(address string, link *rig.Link) (stop func() error, err error) {
+// The link counts it under a name.
+func (i *island) bridge(address string, link *rig.Link, name string) (stop func() error, err error) {
 	var l net.Listener
 	if err := i.do(func() (err error) { l, err = net.Listen("tcp", address); return err }); err != nil {
 		return nil, err
 	}
 	stop = l.Close
-	go carry(link.Before(l), address) // ends with Close
+	go carry(link.Before(l, name), address) // ends with Close
 	return stop, nil
 }
 

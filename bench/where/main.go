@@ -1,26 +1,24 @@
 //go:build linux
 
-// Command where measures what it takes to build an app on a rack, and on the machine of
-// the job: the bytes that go over its link to the rack, and the seconds.
+// Command where measures what it takes to deploy an app that is built on a rack, or on
+// the machine of the job: the bytes that the machine sends over its link, and the
+// seconds.
 package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/convox-ci/convox-ci/bench/rig"
 )
 
 const app = "shop"
 
-// stage is one build of a way, each with another source than the one before.
+// stage is one deploy of a way, each with another source than the one before.
 type stage struct {
 	name   string
 	forget bool // all that the machine of the job had from builds before it
@@ -29,12 +27,13 @@ type stage struct {
 // way is one way to build. It begins with a rack and a machine that know nothing.
 type way struct {
 	name   string
+	cloud  bool // on what stands for AWS
 	flags  []string
 	stages []stage
 }
 
 const (
-	first   = "first build"
+	first   = "first"
 	changed = "one file changed"
 	afresh  = "one file changed, new machine"
 )
@@ -42,19 +41,18 @@ const (
 // ways has the peer of the others first. A rack keeps its layers, whatever becomes of
 // the machine of the job. %s is a registry that is not behind the link.
 var ways = []way{
-	{"on the Rack", nil, []stage{{first, true}, {changed, true}}},
-	{"repository", []string{"--external", "--delivery", "repository"}, []stage{{first, true}, {changed, false}, {afresh, true}}},
-	{"repository, layer cache", []string{"--external", "--delivery", "repository", "--cache-from", "%s/cache:1", "--cache-to", "type=registry,ref=%s/cache:1,mode=max"},
+	{"on the Rack", false, nil, []stage{{first, true}, {changed, true}}},
+	{"import", false, []string{"--external", "--delivery", "import"}, []stage{{first, true}, {changed, false}}},
+	{"repository", false, []string{"--external", "--delivery", "repository"}, []stage{{first, true}, {changed, false}, {afresh, true}}},
+	{"repository, layer cache", false, []string{"--external", "--delivery", "repository", "--cache-from", "%s/cache:1", "--cache-to", "type=registry,ref=%s/cache:1,mode=max"},
 		[]stage{{first, true}, {afresh, true}}},
-	{"import", []string{"--external", "--delivery", "import"}, []stage{{first, true}, {changed, false}}},
+	{"aws", true, []string{"--external", "--delivery", "aws"}, []stage{{first, true}, {changed, false}, {afresh, true}}},
 }
 
-// took is what one build cost, and what of that of its peer in the same round.
-type took struct {
-	sent    int64 // bytes over the link
-	seconds float64
-
-	bytesRatio, secondsRatio float64
+// row is one of the table, for one of the links.
+type row struct {
+	way, stage string
+	mbits      float64
 }
 
 // bench is what a run needs.
@@ -63,13 +61,14 @@ type bench struct {
 	program rig.Program
 	island  *island
 	shop    *shop
-	base    string // host of the registry of the base image
-	mbits   float64
+	base    string     // host of the registry of the base image
+	links   [2]float64 // Mbit/s; 0 for no limit
+	all     map[row][]took
 }
 
 func main() {
-	rounds := flag.Int("rounds", 3, "rounds, in each of which all ways are measured in turn")
-	mbits := flag.Float64("link", 20, "Mbit/s of the link from the machine of the job to the rack; what comes back is not slowed")
+	rounds := flag.Int("rounds", 3, "rounds, in each of which all ways are measured in turn, over both links")
+	mbits := flag.Float64("link", 100, "Mbit/s of the slow link from the machine of the job; the other is loopback without a limit. What comes back is not slowed")
 	flag.Parse()
 	if err := run(context.Background(), *rounds, *mbits); err != nil {
 		fmt.Fprintln(os.Stderr, "where:", err)
@@ -78,7 +77,7 @@ func main() {
 }
 
 func run(ctx context.Context, rounds int, mbits float64) (err error) {
-	b := &bench{mbits: mbits}
+	b := &bench{links: [2]float64{0, mbits}, all: map[row][]took{}}
 	if b.dir, err = os.MkdirTemp("", "bench-where-"); err != nil {
 		return err
 	}
@@ -97,35 +96,34 @@ func run(ctx context.Context, rounds int, mbits float64) (err error) {
 	if b.shop, err = newShop(ctx, filepath.Join(b.dir, "source"), b.base); err != nil {
 		return err
 	}
-	all := map[string][]took{}
+	before := rig.Load()
 	for round := range rounds {
-		if err := b.round(ctx, round, all); err != nil {
-			return err
+		for i := range b.links {
+			if err := b.round(ctx, round, b.links[(i+round)%len(b.links)]); err != nil {
+				return err
+			}
 		}
 	}
-	b.report(rounds, all)
+	b.report(rounds, before)
 	return nil
 }
 
-// key names a row.
-func key(w way, stage string) string { return w.name + ": " + stage }
-
-// round measures each way once. Who goes first changes.
-func (b *bench) round(ctx context.Context, round int, all map[string][]took) error {
-	now := map[string]took{}
+// round measures each way once over a link. Who goes first changes.
+func (b *bench) round(ctx context.Context, round int, mbits float64) error {
+	now := map[row]took{}
 	for i := range ways {
 		w := ways[(i+round)%len(ways)]
-		if err := b.measure(ctx, w, now); err != nil {
+		if err := b.measure(ctx, w, mbits, now); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
 	for _, w := range ways {
 		for _, s := range w.stages {
-			key, peer := key(w, s.name), now[key(ways[0], peerOf(s.name))]
-			t := now[key]
-			t.bytesRatio, t.secondsRatio = float64(t.sent)/float64(peer.sent), t.seconds/peer.seconds
-			all[key] = append(all[key], t)
-			fmt.Fprintf(os.Stderr, "round %d, %s: %d bytes, %.1f s\n", round+1, key, t.sent, t.seconds)
+			at := row{w.name, s.name, mbits}
+			t, peer := now[at], now[row{ways[0].name, peerOf(s.name), mbits}]
+			t.bytesRatio, t.secondsRatio = float64(t.total())/float64(peer.total()), t.seconds/peer.seconds
+			b.all[at] = append(b.all[at], t)
+			fmt.Fprintf(os.Stderr, "round %d, %s, %s: %s: %d bytes, %.1f s\n", round+1, linkName(mbits), w.name, s.name, t.total(), t.seconds)
 		}
 	}
 	return nil
@@ -139,90 +137,38 @@ func peerOf(stage string) string {
 	return changed
 }
 
-// measure makes the builds of a way.
-func (b *bench) measure(ctx context.Context, w way, now map[string]took) (err error) {
-	dir, err := os.MkdirTemp(b.dir, "way-")
-	if err != nil {
-		return err
+func linkName(mbits float64) string {
+	if mbits == 0 {
+		return "loopback"
 	}
-	defer os.RemoveAll(dir)
-	r, err := b.program.Serve(ctx, filepath.Join(dir, "rack"), engine...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Stop()) }()
-	link := rig.NewLink(b.mbits)
-	stop, err := b.open(r, link)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	state := filepath.Join(dir, "machine")
-	environ := append([]string{"RACK_URL=" + r.URL, "XDG_STATE_HOME=" + state}, engine...)
-	if _, err := b.program.Run(ctx, environ, "apps", "create", app); err != nil {
-		return err
-	}
-	args := []string{"build", "--app", app, b.shop.dir}
-	for _, flag := range w.flags {
-		args = append(args, strings.ReplaceAll(flag, "%s", b.base+"/"+filepath.Base(dir)))
-	}
-	for _, s := range w.stages {
-		if err := b.shop.change(); err != nil {
-			return err
-		}
-		if s.forget {
-			if err := os.RemoveAll(state); err != nil {
-				return err
-			}
-		}
-		was, begun := link.Sent(), time.Now()
-		if err := b.island.do(func() error { _, err := b.program.Run(ctx, environ, args...); return err }); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		now[key(w, s.name)] = took{sent: link.Sent() - was, seconds: time.Since(begun).Seconds()}
-	}
-	return nil
+	return fmt.Sprintf("%g Mbit/s", mbits)
 }
 
-// engine has the rack and the machine of the job build with the BuildKit inside
-// convox-ci, whose layers are where each of them keeps its state.
-var engine = []string{"BUILDKIT_HOST=", "DOCKER_HOST=unix:///nonexistent/docker.sock"}
-
-// open puts a link before the API and the registry of a rack.
-func (b *bench) open(r *rig.Rack, link *rig.Link) (stop func(), err error) {
-	u, err := url.Parse(r.URL)
-	if err != nil {
-		return nil, err
+// report prints the medians, and their ratios to those of the peer of the same round
+// and link. The bytes are those of both links.
+func (b *bench) report(rounds int, before string) {
+	fmt.Printf("source of %d files, %.1f MB; base image of %.1f MB; %d rounds; %s at the beginning, %s at the end\n\n",
+		b.shop.files, float64(b.shop.bytes)/1e6, float64(baseSize)/1e6, rounds, before, rig.Load())
+	fmt.Printf("| %-54s | MB sent | Rack + registry + APIs | to the Rack's |", "")
+	for _, mbits := range b.links {
+		fmt.Printf(" %21s | %20s |", linkName(mbits)+", s", "to the Rack's")
 	}
-	var stops []func() error
-	stop = func() {
-		for _, s := range stops {
-			s()
-		}
-	}
-	for _, address := range []string{u.Host, r.Registry} {
-		s, err := b.island.bridge(address, link)
-		if err != nil {
-			stop()
-			return nil, err
-		}
-		stops = append(stops, s)
-	}
-	return stop, nil
-}
-
-// report prints the medians, and their ratios to those of the peer of the same round.
-func (b *bench) report(rounds int, all map[string][]took) {
-	fmt.Printf("source of %d files, %.1f MB; base image of %.1f MB; link of %g Mbit/s; %d rounds; %s\n\n",
-		b.shop.files, float64(b.shop.bytes)/1e6, float64(baseSize)/1e6, b.mbits, rounds, rig.Load())
-	fmt.Printf("| %-54s | %8s | %21s | %20s | %20s |\n", "", "MB sent", "s: min, median, max", "bytes to the Rack's", "seconds to the Rack's")
-	fmt.Printf("| --- | ---: | ---: | ---: | ---: |\n")
+	fmt.Printf("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, w := range ways {
 		for _, s := range w.stages {
-			of := all[key(w, s.name)]
-			sent := rig.Column(of, func(t took) float64 { return float64(t.sent) / 1e6 })
-			fmt.Printf("| %-54s | %8.2f | %21s | %20s | %20s |\n", key(w, s.name), rig.Median(sent), spread(rig.Column(of, func(t took) float64 { return t.seconds })),
-				spread(rig.Column(of, func(t took) float64 { return t.bytesRatio })), spread(rig.Column(of, func(t took) float64 { return t.secondsRatio })))
+			both := slices.Concat(b.all[row{w.name, s.name, b.links[0]}], b.all[row{w.name, s.name, b.links[1]}])
+			sent := rig.Column(both, func(t took) float64 { return float64(t.total()) / 1e6 })
+			var parts []any
+			for _, name := range []string{toRack, toRegistry, toAPIs} {
+				parts = append(parts, rig.Median(rig.Column(both, func(t took) float64 { return float64(t.sent[name]) / 1e6 })))
+			}
+			fmt.Printf("| %-54s | %7.2f | %22s | %13.2f |", w.name+": "+s.name, rig.Median(sent), fmt.Sprintf("%.2f + %.2f + %.2f", parts...),
+				rig.Median(rig.Column(both, func(t took) float64 { return t.bytesRatio })))
+			for _, mbits := range b.links {
+				of := b.all[row{w.name, s.name, mbits}]
+				fmt.Printf(" %21s | %20s |", spread(rig.Column(of, func(t took) float64 { return t.seconds })), spread(rig.Column(of, func(t took) float64 { return t.secondsRatio })))
+			}
+			fmt.Println()
 		}
 	}
 }

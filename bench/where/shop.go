@@ -35,8 +35,8 @@ const baseSize = 50_000_000
 // The folders of the source, and what of Go's source stands for each: packages of
 // others, and what is the app's own.
 var folders = map[string][]string{
-	"vendor": {"cmd/compile", "cmd/go", "cmd/vendor"},
-	"app":    {"net", "go", "encoding"},
+	"vendor": {"cmd/vendor"},
+	"app":    {"net"},
 }
 
 // dockerfile has the packages in a layer of their own, as one is advised to, and a step
