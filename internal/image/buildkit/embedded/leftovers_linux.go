@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,37 +19,34 @@ func Sweep(root string) error {
 	if os.Geteuid() != 0 { // then there was no daemon
 		return nil
 	}
-	containers, err := containersBelow(root)
-	for _, id := range containers {
-		if out, failed := exec.Command("runc", "delete", "--force", id).CombinedOutput(); failed != nil {
-			err = errors.Join(err, fmt.Errorf("runc delete %s: %s", id, strings.TrimSpace(string(out))))
+	configs, err := filepath.Glob(filepath.Join(root, "runc-*", "executor", "*", "config.json"))
+	for _, config := range configs {
+		err = errors.Join(err, discard(filepath.Base(filepath.Dir(config))))
+	}
+	if err = errors.Join(err, unmountBelow(root)); err != nil {
+		return err
+	}
+	for _, config := range configs {
+		bundle := filepath.Dir(config)
+		for _, left := range []string{config, filepath.Join(bundle, "rootfs"), bundle} {
+			os.Remove(left) // and nothing in them: what is not done now is no more than room
 		}
 	}
-	return errors.Join(err, unmountBelow(root))
+	return nil
 }
 
-// containersBelow lists the containers whose bundle is below a directory. A
-// machine without runc has none.
-func containersBelow(root string) ([]string, error) {
+// discard ends a container, if there is one. It is asked for by its name, which is
+// that of its bundle: a list of all that runc has fails when one of them ends
+// meanwhile, whoever it belongs to.
+func discard(id string) error {
 	runc, err := exec.LookPath("runc")
 	if err != nil {
-		return nil, nil
+		return nil // so there was no container
 	}
-	out, err := exec.Command(runc, "list", "--format", "json").Output()
-	if err != nil {
-		return nil, fmt.Errorf("runc list: %w", err)
+	if out, err := exec.Command(runc, "delete", "--force", id).CombinedOutput(); err != nil {
+		return fmt.Errorf("runc delete %s: %s", id, strings.TrimSpace(string(out)))
 	}
-	var all []struct{ ID, Bundle string }
-	if err := json.Unmarshal(out, &all); err != nil {
-		return nil, fmt.Errorf("runc list: %w", err)
-	}
-	var ids []string
-	for _, c := range all {
-		if strings.HasPrefix(c.Bundle, root+string(filepath.Separator)) {
-			ids = append(ids, c.ID)
-		}
-	}
-	return ids, nil
+	return nil
 }
 
 // unmountBelow detaches what is mounted below a directory, the latest first.

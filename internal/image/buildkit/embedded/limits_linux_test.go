@@ -320,21 +320,19 @@ func told(t *testing.T, of map[string]string, resource, v1, v2 string) string {
 // under the empty name where all resources have one group.
 func groupsOf(t *testing.T, root string) map[string]string {
 	t.Helper()
-	out, err := exec.Command("runc", "list", "--format", "json").Output()
+	configs, err := filepath.Glob(filepath.Join(root, "runc-*", "executor", "*", "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []struct {
-		Pid    int
-		Bundle string
-	}
-	if err := json.Unmarshal(out, &all); err != nil {
-		t.Fatal(err)
-	}
 	groups := map[string]string{}
-	for _, c := range all {
-		if !strings.HasPrefix(c.Bundle, root+"/") {
-			continue
+	for _, config := range configs {
+		out, err := exec.Command("runc", "state", filepath.Base(filepath.Dir(config))).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var c struct{ Pid int }
+		if err := json.Unmarshal(out, &c); err != nil {
+			t.Fatal(err)
 		}
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", c.Pid))
 		if err != nil {
@@ -348,7 +346,7 @@ func groupsOf(t *testing.T, root string) map[string]string {
 		}
 	}
 	if len(groups) == 0 {
-		t.Fatalf("no container below %s: %s", root, out)
+		t.Fatalf("no container below %s", root)
 	}
 	return groups
 }
