@@ -3,11 +3,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -119,7 +122,29 @@ func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
 			return nil, fmt.Errorf("there is no %s", socket)
 		}
 	}
-	return buildkit.DialDocker(ctx, address)
+	secure, err := e.dockerTLS(address)
+	if err != nil {
+		return nil, err
+	}
+	return buildkit.DialDocker(ctx, address, secure)
+}
+
+// dockerTLS is how an engine is reached over TCP, nil for without TLS. The variables
+// are those of the docker command; one that says where the certificates are says
+// that they are to be used.
+func (e *engine) dockerTLS(address string) (*tls.Config, error) {
+	dir := e.variable("DOCKER_CERT_PATH")
+	if !strings.HasPrefix(address, "tcp://") || dir == "" && e.variable("DOCKER_TLS_VERIFY") == "" {
+		return nil, nil
+	}
+	if dir == "" {
+		dir = cmp.Or(e.variable("DOCKER_CONFIG"), filepath.Join(e.variable("HOME"), ".docker"))
+	}
+	secure, err := buildkit.DockerTLS(dir)
+	if err != nil {
+		return nil, fmt.Errorf("DOCKER_TLS_VERIFY or DOCKER_CERT_PATH asks for TLS: %w", err)
+	}
+	return secure, nil
 }
 
 func (e *engine) startEmbedded(ctx context.Context) (image.Builder, error) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,10 +39,10 @@ type Docker struct {
 
 var _ image.Cacher = (*Docker)(nil)
 
-// DialDocker connects to an engine by its address, unix:///PATH or
-// tcp://HOST:PORT without TLS, and returns once its BuildKit has answered.
-func DialDocker(ctx context.Context, address string) (*Docker, error) {
-	e, err := newEngine(address)
+// DialDocker connects to an engine by its address, unix:///PATH or tcp://HOST:PORT,
+// over TLS unless secure is nil, and returns once its BuildKit has answered.
+func DialDocker(ctx context.Context, address string, secure *tls.Config) (*Docker, error) {
+	e, err := newEngine(address, secure)
 	if err != nil {
 		return nil, err
 	}
@@ -143,17 +144,23 @@ func (d *Docker) save(ctx context.Context, name, dir string) error {
 
 // engine is the little of Docker's HTTP API that a build needs.
 // https://docs.docker.com/reference/api/engine/
-type engine struct{ network, address string }
+type engine struct {
+	network, address string
+	secure           *tls.Config // nil for none
+}
 
-func newEngine(raw string) (engine, error) {
+func newEngine(raw string, secure *tls.Config) (engine, error) {
 	network, address, _ := strings.Cut(raw, "://")
 	if network != "unix" && network != "tcp" || address == "" {
 		return engine{}, fmt.Errorf("%q is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375", raw)
 	}
-	return engine{network, address}, nil
+	return engine{network, address, secure}, nil
 }
 
 func (e engine) dial(ctx context.Context) (net.Conn, error) {
+	if e.secure != nil {
+		return (&tls.Dialer{Config: e.secure}).DialContext(ctx, e.network, e.address)
+	}
 	return new(net.Dialer).DialContext(ctx, e.network, e.address)
 }
 

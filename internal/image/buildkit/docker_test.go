@@ -48,7 +48,7 @@ func TestDialDockerFaults(t *testing.T) {
 		"tcp://" + strings.TrimPrefix(other.URL, "http://"): "docker: POST /grpc: 404 Not Found",
 		"tcp://" + strings.TrimPrefix(says.URL, "http://"):  "docker: POST /grpc: no BuildKit here",
 	} {
-		d, err := buildkit.DialDocker(t.Context(), address)
+		d, err := buildkit.DialDocker(t.Context(), address, nil)
 		if err == nil {
 			d.Close()
 			t.Errorf("%q: no error", address)

@@ -111,7 +111,7 @@ func (l *lab) connectDocker() (*buildkit.Docker, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := buildkit.DialDocker(context.Background(), e.Address)
+	d, err := buildkit.DialDocker(context.Background(), e.Address, nil)
 	if err == nil {
 		l.end = append(l.end, func() { d.Close() })
 	}
