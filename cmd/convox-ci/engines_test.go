@@ -60,7 +60,7 @@ func TestEnginesDeliverAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const lacks = `error: cache-to: "type=local" is not for this Docker, whose BuildKit keeps caches elsewhere only with containerd's image store; accepted: a BuildKit daemon at BUILDKIT_HOST, which has them all`
+	const lacks = `error: cache-to: "type=local" is not for this Docker, whose BuildKit keeps caches elsewhere only with containerd's image store; accepted: a BuildKit daemon at BUILDKIT_HOST, as docker/setup-buildx-action starts one, which has them all`
 	out, err := d.client(engine.Env()[:1], "build", "--external", "--cache-to", "type=local,dest="+t.TempDir(), dir).CombinedOutput()
 	if modern != (err == nil) || !modern && !strings.Contains(string(out), lacks) {
 		t.Errorf("a cache elsewhere, with containerd's image store (%v): %v\n%s", modern, err, out)

@@ -87,11 +87,10 @@ func (e *engine) get(ctx context.Context) (image.Builder, error) {
 // one who set it does not want another daemon's cache.
 func (e *engine) find(ctx context.Context) (image.Builder, error) {
 	if address := e.variable("BUILDKIT_HOST"); address != "" {
-		c, err := buildkit.Dial(ctx, address)
+		b, err := e.dial(ctx, address)
 		if err != nil {
 			return nil, fmt.Errorf("BuildKit at BUILDKIT_HOST (%s): %w", address, err)
 		}
-		b := buildkit.New(c)
 		b.Keychain = e.keychain
 		e.closers = append(e.closers, b.Close)
 		return b, nil
@@ -112,21 +111,45 @@ func (e *engine) find(ctx context.Context) (image.Builder, error) {
 	return b, err
 }
 
-func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
-	address := e.variable("DOCKER_HOST")
-	if address == "" {
-		address = buildkit.DefaultDocker
-	}
-	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
-		if _, err := os.Stat(socket); err != nil {
-			return nil, fmt.Errorf("there is no %s", socket)
+// dial connects to a BuildKit daemon by its address.
+func (e *engine) dial(ctx context.Context, address string) (*buildkit.Builder, error) {
+	container, ok := buildkit.ContainerOf(address)
+	if !ok {
+		c, err := buildkit.Dial(ctx, address)
+		if err != nil {
+			return nil, err
 		}
+		return buildkit.New(c), nil
 	}
-	secure, err := e.dockerTLS(address)
+	docker, secure, err := e.dockerHost()
+	if err != nil {
+		return nil, err
+	}
+	c, err := buildkit.DialContainer(ctx, docker, secure, container)
+	if err != nil {
+		return nil, err
+	}
+	return buildkit.New(c), nil
+}
+
+func (e *engine) findDocker(ctx context.Context) (*buildkit.Docker, error) {
+	address, secure, err := e.dockerHost()
 	if err != nil {
 		return nil, err
 	}
 	return buildkit.DialDocker(ctx, address, secure)
+}
+
+// dockerHost is where Docker's engine is, and how it is spoken to, nil for without TLS.
+func (e *engine) dockerHost() (address string, secure *tls.Config, err error) {
+	address = cmp.Or(e.variable("DOCKER_HOST"), buildkit.DefaultDocker)
+	if socket, ok := strings.CutPrefix(address, "unix://"); ok {
+		if _, err := os.Stat(socket); err != nil {
+			return "", nil, fmt.Errorf("there is no %s", socket)
+		}
+	}
+	secure, err = e.dockerTLS(address)
+	return address, secure, err
 }
 
 // dockerTLS is how an engine is reached over TCP, nil for without TLS. The variables

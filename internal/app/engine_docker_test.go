@@ -44,3 +44,18 @@ func TestWhenDockerSpeaksTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestDaemonInAContainerOfNoDocker: a daemon in a container is looked for where
+// Docker is.
+func TestDaemonInAContainerOfNoDocker(t *testing.T) {
+	for name, want := range map[string]string{
+		"docker-container://builder": "BuildKit at BUILDKIT_HOST (docker-container://builder): there is no /none/docker.sock",
+		"docker-container://":        `BuildKit at BUILDKIT_HOST (docker-container://): "docker-container://" is not the address of a BuildKit daemon; accepted: `,
+	} {
+		environ := map[string]string{"BUILDKIT_HOST": name, "DOCKER_HOST": "unix:///none/docker.sock"}
+		e := &engine{variable: func(name string) string { return environ[name] }}
+		if _, err := e.find(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", name, err, want)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func (l *estateLab) deliverAlike() (build string) {
 		l.Fatalf("the image is %q, of %q", want, uploaded)
 	}
 	out := l.do(0, "build", "--external", "--delivery", "import", "--app", "web", source)
-	imported := regexp.MustCompile(`Build +(B[A-Z]{10})`).FindStringSubmatch(l.do(0, "releases", "info", "--app", "web", regexp.MustCompile(`R[A-Z]{10}`).FindString(out)))[1]
+	imported := regexp.MustCompile(`Build +(B[A-Z]{10})`).FindStringSubmatch(l.do(0, "releases", "info", "--app", "web", regexp.MustCompile(`\bR[A-Z]{10}\b`).FindString(out)))[1]
 	if got := l.fake.Digest(appRepo, "web."+imported); got != want || imported == build {
 		l.Errorf("by import the image of %s is %s, by aws it is %s", imported, got, want)
 	}

@@ -373,7 +373,7 @@ func TestDeliveryUnasked(t *testing.T) {
 		t.Errorf("not refused by the registry:\n%s", out)
 	}
 	l.file(source, "convox.yml", "services:\n  web:\n    build: .\n")
-	newest := regexp.MustCompile(`R[A-Z]{10}`).FindString(l.do(0, "releases", "--app", "web"))
+	newest := regexp.MustCompile(`\bR[A-Z]{10}\b`).FindString(l.do(0, "releases", "--app", "web"))
 	if err := other.AddRelease(t.Context(), rack.Release{ID: newest, App: "web", Created: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
@@ -407,7 +407,7 @@ func TestDeliveryFails(t *testing.T) {
 	l.fake.Deny("ecr:PutImage")
 	out = l.without("RACK_URL", 1, append(args[:len(args)-1:len(args)-1], l.app("one"))...)
 	l.has(out, "grant ecr:PutImage on arn:aws:ecr:us-east-1:123456789012:repository/office/web to ")
-	if out := l.do(0, "releases", "--app", "web"); regexp.MustCompile(`R[A-Z]{10}`).MatchString(out) {
+	if out := l.do(0, "releases", "--app", "web"); regexp.MustCompile(`\bR[A-Z]{10}\b`).MatchString(out) {
 		t.Errorf("builds that have failed have releases:\n%s", out)
 	}
 }

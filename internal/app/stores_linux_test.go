@@ -101,7 +101,7 @@ func TestRackOnAWS(t *testing.T) {
 	build := regexp.MustCompile(`web:web\.(B[A-Z]{10})`).FindStringSubmatch(out)[1]
 	l.do(0, "env", "set", "--app", "web", "OTHER=battery-staple")
 	second := l.do(0, "build", "--app", "web", l.app("two"))
-	release := regexp.MustCompile(`R[A-Z]{10}`).FindString(second)
+	release := regexp.MustCompile(`\bR[A-Z]{10}\b`).FindString(second)
 	l.do(0, "promote", "--app", "web", release)
 	l.do(0, "builds", "export", "--app", "web", "--file", filepath.Join(l.dir, "one.tgz"), build)
 	questions := [][]string{{"apps"}, {"builds", "--app", "web"}, {"releases", "--app", "web"}, {"env", "get", "--app", "web"}, {"builds", "logs", "--app", "web", build}}
@@ -137,7 +137,7 @@ func TestSharedWithAV2Rack(t *testing.T) {
 	l.serve(where...)
 	l.do(0, "apps", "create", "web")
 	l.do(0, "env", "set", "--app", "web", "SECRET=correct-horse")
-	release := regexp.MustCompile(`R[A-Z]{10}`).FindString(l.do(0, "releases", "--app", "web"))
+	release := regexp.MustCompile(`\bR[A-Z]{10}\b`).FindString(l.do(0, "releases", "--app", "web"))
 	l.stop()
 	a := &account{mask: func(string) {}}
 	c, err := a.config(t.Context())

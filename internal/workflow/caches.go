@@ -146,7 +146,7 @@ func (w *workshop) useCaches(ctx context.Context) error {
 			if i >= len(from) {
 				input = "cache-to"
 			}
-			return refuse(input, "type="+e.Type, err.Error(), "a BuildKit daemon at BUILDKIT_HOST, which has them all")
+			return refuse(input, "type="+e.Type, err.Error(), "a BuildKit daemon at BUILDKIT_HOST, as docker/setup-buildx-action starts one, which has them all")
 		}
 	}
 	return nil

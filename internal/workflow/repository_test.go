@@ -398,7 +398,7 @@ func TestCacheThatTheEngineLacks(t *testing.T) {
 		o := newOnsite(t, &workbench{}, nil)
 		o.in.CacheTo = "type=gha"
 		_, err := workflow.Build(t.Context(), o.job, o.in)
-		if err == nil || err.Error() != `cache-to: "type=gha" is not for a workbench; accepted: a BuildKit daemon at BUILDKIT_HOST, which has them all` {
+		if err == nil || err.Error() != `cache-to: "type=gha" is not for a workbench; accepted: a BuildKit daemon at BUILDKIT_HOST, as docker/setup-buildx-action starts one, which has them all` {
 			t.Errorf("error %v", err)
 		}
 		if builds, err := o.calm.Builds(t.Context(), "shop", 0); err != nil || len(builds) > 0 {

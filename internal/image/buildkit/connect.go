@@ -18,11 +18,12 @@ const connectTimeout = 20 * time.Second
 
 // Dial connects to a daemon by its address in the form of BUILDKIT_HOST,
 // unix:///run/buildkit/buildkitd.sock, tcp://HOST:PORT without TLS, or on
-// Windows npipe:////./pipe/NAME. It returns once the daemon has answered.
+// Windows npipe:////./pipe/NAME; see [DialContainer] for others. It returns once the
+// daemon has answered.
 func Dial(ctx context.Context, address string) (*client.Client, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	if !slices.Contains([]string{"unix", "tcp", "npipe"}, scheme) || rest == "" {
-		return nil, fmt.Errorf("%q is not the address of a BuildKit daemon; accepted: unix:///run/buildkit/buildkitd.sock, tcp://127.0.0.1:1234", address)
+		return nil, fmt.Errorf("%q is not the address of a BuildKit daemon; accepted: unix:///run/buildkit/buildkitd.sock, tcp://127.0.0.1:1234, docker-container://NAME", address)
 	}
 	return Ready(ctx, address)
 }
@@ -54,5 +55,8 @@ func unreachable(err error) error {
 	if fault != nil {
 		return plain(err)
 	}
-	return errors.New(strings.TrimPrefix(reason, "transport: Error while dialing: "))
+	for _, around := range []string{"transport: Error while dialing: ", "error reading server preface: "} {
+		reason = strings.TrimPrefix(reason, around)
+	}
+	return errors.New(reason)
 }

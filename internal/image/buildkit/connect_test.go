@@ -15,16 +15,32 @@ import (
 
 // TestRemoteDaemon reaches a daemon by an address, as one that BUILDKIT_HOST names.
 func TestRemoteDaemon(t *testing.T) {
+	socket := daemonAt(t, t.TempDir())
+	c, err := buildkit.Dial(t.Context(), "unix://"+socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := buildkit.New(c)
+	defer b.Close()
+	img, _ := mustBuild(t, b, spec(t, source(t, map[string]string{"Dockerfile": "COPY text /text\n", "text": "over a socket"})))
+	if got := contents(t, img)["text"]; got != "over a socket" {
+		t.Errorf("file is %q", got)
+	}
+}
+
+// daemonAt has the daemon listen at a socket in a directory.
+func daemonAt(t *testing.T, dir string) (socket string) {
+	t.Helper()
 	d, err := shared.daemon()
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(t.TempDir(), "sock")
+	socket = filepath.Join(dir, "sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			outer, err := l.Accept()
@@ -40,16 +56,7 @@ func TestRemoteDaemon(t *testing.T) {
 			go func() { io.Copy(outer, inner); outer.Close() }()
 		}
 	}()
-	c, err := buildkit.Dial(t.Context(), "unix://"+socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := buildkit.New(c)
-	defer b.Close()
-	img, _ := mustBuild(t, b, spec(t, source(t, map[string]string{"Dockerfile": "COPY text /text\n", "text": "over a socket"})))
-	if got := contents(t, img)["text"]; got != "over a socket" {
-		t.Errorf("file is %q", got)
-	}
+	return socket
 }
 
 func TestDialNothing(t *testing.T) {
@@ -59,7 +66,7 @@ func TestDialNothing(t *testing.T) {
 	}
 	closed := l.Addr().String()
 	l.Close()
-	accepted := "is not the address of a BuildKit daemon; accepted: unix:///run/buildkit/buildkitd.sock, tcp://127.0.0.1:1234"
+	accepted := "is not the address of a BuildKit daemon; accepted: unix:///run/buildkit/buildkitd.sock, tcp://127.0.0.1:1234, docker-container://NAME"
 	for address, want := range map[string]string{
 		"unix://" + filepath.Join(t.TempDir(), "sock"): "dial unix ",
 		"tcp://" + closed:    "dial tcp " + closed + ": connect: connection refused",

@@ -1,17 +1,14 @@
 package buildkit
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -48,10 +45,10 @@ func DialDocker(ctx context.Context, address string, secure *tls.Config) (*Docke
 	}
 	c, err := Ready(ctx, "passthrough:///docker",
 		client.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-			return e.hijack(ctx, "/grpc", nil)
+			return e.grpc(ctx, "/grpc", nil)
 		}),
 		client.WithSessionDialer(func(ctx context.Context, proto string, meta map[string][]string) (net.Conn, error) {
-			return e.hijack(ctx, "/session", http.Header(meta))
+			return e.grpc(ctx, "/session", http.Header(meta))
 		}))
 	if err != nil {
 		return nil, err
@@ -110,7 +107,7 @@ const removeTimeout = 30 * time.Second
 func (d *Docker) remove(ctx context.Context, name string) error {
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer done()
-	return d.engine.do(ctx, http.MethodDelete, "/images/"+name, nil)
+	return d.engine.do(ctx, http.MethodDelete, "/images/"+name, nil, nil)
 }
 
 // save writes an image of the engine to an OCI layout.
@@ -121,7 +118,7 @@ func (d *Docker) save(ctx context.Context, name, dir string) error {
 	}
 	archive := dir + ".tar" // which has to be read more than once
 	defer os.Remove(archive)
-	err = d.engine.do(ctx, http.MethodGet, "/images/"+name+"/get", func(body io.Reader) error {
+	err = d.engine.do(ctx, http.MethodGet, "/images/"+name+"/get", nil, func(body io.Reader) error {
 		f, err := os.Create(archive)
 		if err != nil {
 			return err
@@ -141,104 +138,3 @@ func (d *Docker) save(ctx context.Context, name, dir string) error {
 	}
 	return p.AppendImage(img)
 }
-
-// engine is the little of Docker's HTTP API that a build needs.
-// https://docs.docker.com/reference/api/engine/
-type engine struct {
-	network, address string
-	secure           *tls.Config // nil for none
-}
-
-func newEngine(raw string, secure *tls.Config) (engine, error) {
-	network, address, _ := strings.Cut(raw, "://")
-	if network != "unix" && network != "tcp" || address == "" {
-		return engine{}, fmt.Errorf("%q is not the address of a Docker engine; accepted: unix:///var/run/docker.sock, tcp://127.0.0.1:2375", raw)
-	}
-	return engine{network, address, secure}, nil
-}
-
-func (e engine) dial(ctx context.Context) (net.Conn, error) {
-	if e.secure != nil {
-		return (&tls.Dialer{Config: e.secure}).DialContext(ctx, e.network, e.address)
-	}
-	return new(net.Dialer).DialContext(ctx, e.network, e.address)
-}
-
-// do sends a request and hands the body of a successful answer to read.
-func (e engine) do(ctx context.Context, method, path string, read func(io.Reader) error) error {
-	t := &http.Transport{
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return e.dial(ctx) },
-		DisableKeepAlives: true,
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, nil)
-	if err != nil {
-		return err
-	}
-	res, err := (&http.Client{Transport: t}).Do(req)
-	if err != nil {
-		return fmt.Errorf("docker: %w", err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("docker: %s %s: %s", method, path, message(res))
-	}
-	if read == nil {
-		return nil
-	}
-	return read(res.Body)
-}
-
-// maxAnswer is how much is read of an answer that tells an error, in bytes.
-const maxAnswer = 8 << 10
-
-// message is what an engine says of an error.
-func message(res *http.Response) string {
-	var said struct{ Message string }
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&said); err != nil || said.Message == "" {
-		return res.Status
-	}
-	return said.Message
-}
-
-// hijack upgrades a request to a raw connection that speaks HTTP/2 without TLS.
-func (e engine) hijack(ctx context.Context, path string, header http.Header) (net.Conn, error) {
-	conn, err := e.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://docker"+path, nil)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", "h2c")
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	if err := req.Write(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	buffered := bufio.NewReader(conn)
-	res, err := http.ReadResponse(buffered, req)
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		defer conn.Close()
-		return nil, fmt.Errorf("docker: POST %s: %s", path, message(res))
-	}
-	return &upgraded{Conn: conn, r: buffered}, nil
-}
-
-// upgraded is a connection of which some bytes may already have been read.
-type upgraded struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (u *upgraded) Read(p []byte) (int, error) { return u.r.Read(p) }

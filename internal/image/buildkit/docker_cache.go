@@ -22,7 +22,7 @@ func (d *Docker) Caches(ctx context.Context) bool { return d.onContainerd(ctx) }
 // not answer has none.
 func (d *Docker) onContainerd(ctx context.Context) bool {
 	var info struct{ DriverStatus [][]string }
-	err := d.engine.do(ctx, http.MethodGet, "/info", func(body io.Reader) error {
+	err := d.engine.do(ctx, http.MethodGet, "/info", nil, func(body io.Reader) error {
 		return json.NewDecoder(io.LimitReader(body, maxInfo)).Decode(&info)
 	})
 	return err == nil && slices.ContainsFunc(info.DriverStatus, func(pair []string) bool {

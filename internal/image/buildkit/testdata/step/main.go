@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 )
 
 func main() {
@@ -44,6 +46,17 @@ func main() {
 		for i := range n {
 			fmt.Printf("this is line %d of very many of them\n", i+1)
 		}
+	case "wait": // until it is told to end
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, syscall.SIGTERM)
+		<-ended
+	case "dial-stdio": // what buildctl does, to the socket that stands for its own
+		conn, err := net.Dial("unix", "/run/buildkit/sock")
+		if err != nil {
+			fail(err)
+		}
+		go func() { io.Copy(conn, os.Stdin); conn.Close() }()
+		io.Copy(os.Stdout, conn)
 	case "break":
 		fmt.Println("about to break")
 		fmt.Fprintln(os.Stderr, "broken")
