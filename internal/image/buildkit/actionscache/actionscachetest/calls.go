@@ -2,9 +2,9 @@ package actionscachetest
 
 import (
 	"cmp"
+	"crypto/rand"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -17,7 +17,7 @@ func (s *Service) create(scopes []scope, q question, r *http.Request) (any, *fau
 	if s.begun(scopes[at].Scope, q) != nil {
 		return nil, &fault{http.StatusConflict, "already_exists", "cache entry with the same key, version, and scope already exists"}
 	}
-	e := &entry{id: strconv.Itoa(len(s.calls)), scope: scopes[at].Scope, key: q.Key, version: q.Version, blocks: map[string][]byte{}}
+	e := &entry{id: rand.Text(), scope: scopes[at].Scope, key: q.Key, version: q.Version, blocks: map[string][]byte{}}
 	s.entries = append(s.entries, e)
 	return map[string]any{"ok": true, "signed_upload_url": s.sign(r, e, "w")}, nil
 }
