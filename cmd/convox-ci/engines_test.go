@@ -21,16 +21,7 @@ import (
 // own store, which packs layers in its own way, so that their digests are other ones.
 // With containerd's store the layers are the same ones. Nothing stays in a store.
 func TestEnginesDeliverAlike(t *testing.T) {
-	engine, err := enginetest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(engine.Log())
-		}
-		engine.Close()
-	})
+	engine := enginetest.For(t)
 	d := newDelivery(t)
 	dir := d.source(map[string]string{"Dockerfile": "FROM scratch\nCOPY tool /tool\nENV WORD=orchid\nWORKDIR /work\nCOPY word word\nRUN [\"/tool\", \"write\", \"WORD\", \"/list\"]\nUSER 1000\nENTRYPOINT [\"/tool\"]\nCMD [\"print\"]\n", "word": "one"})
 	images := map[string]v1.Image{}

@@ -26,16 +26,7 @@ type dockerLab struct {
 }
 
 func newDockerLab(t *testing.T) *dockerLab {
-	engine, err := enginetest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(engine.Log())
-		}
-		engine.Close()
-	})
+	engine := enginetest.For(t)
 	l := &dockerLab{newEstateLab(t), engine}
 	l.program = filepath.Join(l.dir, "bin", "convox-ci")
 	l.compile(l.program)

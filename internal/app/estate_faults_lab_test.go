@@ -24,13 +24,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/convox-ci/convox-ci/internal/ci"
 	"github.com/convox-ci/convox-ci/internal/commit"
@@ -328,21 +323,7 @@ func (m maker) digest(t *testing.T) string {
 
 // Build implements [image.Builder].
 func (m maker) Build(_ context.Context, s image.Spec, _ io.Writer) error {
-	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
-	var err error
-	for _, number := range []string{"first ", "second "} {
-		if img, err = mutate.AppendLayers(img, static.NewLayer([]byte(number+m.word), types.OCILayer)); err != nil {
-			return err
-		}
-	}
-	if img, err = mutate.Config(img, v1.Config{Entrypoint: []string{"/app"}}); err != nil {
-		return err
-	}
-	p, err := layout.Write(s.Layout, empty.Index)
-	if err != nil {
-		return err
-	}
-	return p.AppendImage(img)
+	return writeImage(s.Layout, "first "+m.word, "second "+m.word)
 }
 
 // delivered is what came of a delivery.

@@ -190,14 +190,22 @@ type hand struct{ onsite }
 
 // Build implements [image.Builder].
 func (hand) Build(_ context.Context, s image.Spec, _ io.Writer) error {
-	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), static.NewLayer([]byte("layer"), types.OCILayer))
-	if err == nil {
-		img, err = mutate.Config(img, v1.Config{Entrypoint: []string{"/app"}})
+	return writeImage(s.Layout, "layer")
+}
+
+// writeImage writes an image that is made by hand to a new layout.
+func writeImage(dir string, layers ...string) error {
+	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	var err error
+	for _, text := range layers {
+		if img, err = mutate.AppendLayers(img, static.NewLayer([]byte(text), types.OCILayer)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if img, err = mutate.Config(img, v1.Config{Entrypoint: []string{"/app"}}); err != nil {
 		return err
 	}
-	p, err := layout.Write(s.Layout, empty.Index)
+	p, err := layout.Write(dir, empty.Index)
 	if err != nil {
 		return err
 	}

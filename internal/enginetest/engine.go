@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -48,6 +49,23 @@ func Start() (*Engine, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+// For starts an engine for a test, which ends with it. If the test has failed, what the
+// engine said is told.
+func For(t testing.TB) *Engine {
+	t.Helper()
+	e, err := Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(e.Log())
+		}
+		e.Close()
+	})
+	return e
 }
 
 // start runs dockerd until its word to the service manager that it is ready.

@@ -24,18 +24,8 @@ import (
 // load" and "docker save" ask it.
 func docker(t *testing.T) *http.Client {
 	t.Helper()
-	e, err := enginetest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := e.Client()
-	t.Cleanup(func() {
-		c.CloseIdleConnections()
-		if t.Failed() {
-			t.Log(e.Log())
-		}
-		e.Close()
-	})
+	c := enginetest.For(t).Client()
+	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
 
